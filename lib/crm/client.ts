@@ -1,0 +1,76 @@
+// What the core asks of a CRM: the interface that a client implements, and the contact it gives.
+
+/** A plain value, as a user's `meta` and a contact's `fields` hold it. */
+export type MetaValue = string | number | boolean | string[];
+
+/** A contact's value of one field; `null` is an unset one. */
+export type FieldValue = MetaValue | null;
+
+/** A tag of a contact. Where a CRM gives no name for an id, `name` is `''` or `#<id>`. */
+export interface Tag {
+  id: string;
+  name: string;
+}
+
+/** A contact as a {@link CrmClient} read it. */
+export interface Contact {
+  /** The CRM's id for the contact. */
+  id: string;
+  /** The contact's own email, or `null` where it has none. */
+  email: string | null;
+  tags: Tag[];
+  /** When the CRM last changed the contact, where it says so. */
+  modifiedAt: Date | null;
+  /** Values by the CRM's field keys, decoded by field type. Holds at least the fields asked for that the CRM knows. */
+  fields: Record<string, FieldValue>;
+  /** The same values as the CRM stores them. */
+  raw?: Record<string, string | null>;
+}
+
+/** What a read takes beside the ids. */
+export interface ReadOptions {
+  /** The CRM's keys of the fields wanted. Absent: whatever the client gives by default. */
+  readonly fields?: readonly string[] | undefined;
+  /** Aborted when nobody waits for the result any more. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Which contacts {@link CrmClient.listContacts} walks; both together mean both. */
+export interface ContactFilter {
+  /** The tag's name (or its id, where no tag has that name). */
+  readonly tag?: string | undefined;
+  /** Only contacts modified at this moment or later. */
+  readonly modifiedSince?: Date | undefined;
+}
+
+/**
+ * A CRM. `OntraportClient` is built in; write your own for another one (docs/crm-client.md).
+ *
+ * Failures are thrown as {@link WpFusionError} with `CRM_UNAUTHORIZED`, `CRM_RATE_LIMITED`, `CRM_UNAVAILABLE` or
+ * `CRM_BAD_RESPONSE`; whatever else is thrown counts as `CRM_UNAVAILABLE`. No error may carry credentials.
+ */
+export interface CrmClient {
+  /** How many ids one `getContacts` call may have; default 1. The core gathers reads up to this number. */
+  readonly maxBatchSize?: number;
+  /** What a contact id looks like; default `/^[A-Za-z0-9_-]{1,64}$/`. Other ids are refused before anything is asked. */
+  readonly contactIdPattern?: RegExp;
+
+  /**
+   * Reads contacts as they are *now*: a read never answers from before it was called.
+   * Unknown ids are absent from the map; that is not an error.
+   */
+  getContacts(ids: readonly string[], options?: ReadOptions): Promise<ReadonlyMap<string, Contact>>;
+
+  /**
+   * Writes fields of one contact, by the CRM's keys, as the CRM stores them. Writing the same values twice must do no harm.
+   * Throws `CONTACT_NOT_FOUND` for an unknown id.
+   */
+  updateContact(
+    id: string,
+    fields: Readonly<Record<string, string>>,
+    options?: { readonly signal?: AbortSignal | undefined },
+  ): Promise<void>;
+
+  /** Walks contacts, each once, also while they change. Optional: imports and reconciling need it. */
+  listContacts?(filter: ContactFilter, options?: ReadOptions): AsyncIterable<Contact>;
+}
