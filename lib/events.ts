@@ -1,0 +1,73 @@
+// The hooks a host can put into the processing, and the events it can listen to.
+import type { Contact } from './crm/client';
+import type { ErrorCode } from './errors';
+import type { Warning } from './result';
+import type { NewUser, PublicUser, UserChanges } from './users/repository';
+
+type MaybePromise<Value> = Value | Promise<Value>;
+
+/**
+ * The host's own code within the processing of a webhook. Awaited; may run more than once for one webhook; a hook that throws
+ * fails the webhook (`HOOK_FAILED`). A dry run calls none. `contact` is without the fields that hold passwords.
+ */
+export interface Hooks {
+  /** Before a user is created: return the user, changed or not, or `null` to create none. */
+  beforeCreate?(context: { user: NewUser; contact: Contact }): MaybePromise<NewUser | null>;
+  /** Before a user is changed, and only when something would change: return the changes, or `null` to change nothing. */
+  beforeUpdate?(context: {
+    user: PublicUser;
+    changes: UserChanges;
+    contact: Contact;
+  }): MaybePromise<UserChanges | null>;
+  /**
+   * Before the tags of an existing user change; so at least once for every change that is stored. For a new user use
+   * `afterCreate`, whose `user.tags` are all of them.
+   */
+  beforeTagsChange?(context: {
+    user: PublicUser;
+    added: string[];
+    removed: string[];
+    contact: Contact;
+  }): MaybePromise<unknown>;
+  /** After a user was created. Owed until it has returned: a crash in between makes a later webhook run it. */
+  afterCreate?(context: { user: PublicUser; contact: Contact }): MaybePromise<unknown>;
+  /** After a user was changed. Not repeated after a crash. */
+  afterUpdate?(context: { user: PublicUser; contact: Contact }): MaybePromise<unknown>;
+}
+
+/** Sends the welcome mail of a new user. */
+export interface Notifier {
+  /** Resolves when the message is in somebody else's hands. Rejecting makes a later webhook for the contact try again. */
+  sendWelcome(message: { user: PublicUser }): Promise<void>;
+}
+
+/**
+ * The events of a webhook, for telemetry: each is emitted at most once, none is promised across a crash, and a listener that
+ * throws harms nothing.
+ */
+export interface WebhookEvents {
+  /** A request with a valid key and valid parameters. `key` is the name of the access key. */
+  'webhook.received': { action: string; contactId: string | null; key: string; dryRun: boolean };
+  'webhook.processed': {
+    action: string;
+    contactId: string | null;
+    outcome: string;
+    reason?: string | undefined;
+    userId?: string | undefined;
+    warnings: readonly Warning[];
+    dryRun: boolean;
+  };
+  /** Every request that was answered with a failure, also a rejected one. */
+  'webhook.failed': {
+    action: string | null;
+    contactId: string | null;
+    code: ErrorCode;
+    status: number;
+    detail: string;
+  };
+  'user.created': { user: PublicUser };
+  /** `fields`: the names of what changed. */
+  'user.updated': { user: PublicUser; fields: readonly string[] };
+  /** Also at creation, with all tags as `added`. */
+  'tags.changed': { user: PublicUser; added: readonly string[]; removed: readonly string[] };
+}

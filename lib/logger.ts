@@ -1,0 +1,26 @@
+// What the package logs to, and the two loggers it brings.
+
+/**
+ * A logger as pino and console have it: an object with the details first, the message second. The details of an error log hold
+ * `code` and, for an error that is not ours, `cause`: its name, message and stack with our own secrets taken out.
+ */
+export interface Logger {
+  debug(details: object, message: string): void;
+  info(details: object, message: string): void;
+  warn(details: object, message: string): void;
+  error(details: object, message: string): void;
+}
+
+const ignore = (): void => undefined;
+
+/** Logs nothing. */
+export const silentLogger: Logger = { debug: ignore, info: ignore, warn: ignore, error: ignore };
+
+/* eslint-disable no-console -- this is the one place that writes to it */
+/** Warnings and errors to the console, message first. */
+export const consoleLogger: Logger = {
+  debug: ignore,
+  info: ignore,
+  warn: (details, message) => console.warn(`wp-fusion-webhook: ${message}`, details),
+  error: (details, message) => console.error(`wp-fusion-webhook: ${message}`, details),
+};

@@ -1,0 +1,20 @@
+// A webhook as it is processed: what was asked for, validated, with nothing of the request and no secret left in it.
+
+/** A validated webhook. */
+export interface Webhook {
+  /** `add`, `update`, `update_tags`, `test`, or the name of one of the host's own actions. */
+  readonly action: string;
+  /** The CRM's id of the contact; `null` only for `test` and for the host's own actions. */
+  readonly contactId: string | null;
+  /** The role asked for, not yet held against what is assignable. */
+  readonly role?: string | undefined;
+  readonly sendNotification: boolean;
+  /** Finds the user where none has the contact id. */
+  readonly email?: string | undefined;
+  readonly dryRun: boolean;
+  /** Every parameter as text, without the access key: for the host's own actions. */
+  readonly parameters: Readonly<Record<string, string>>;
+}
+
+/** The actions that every site has. */
+export const BUILT_IN_ACTIONS = ['add', 'update', 'update_tags', 'test'] as const;

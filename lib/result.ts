@@ -1,0 +1,42 @@
+// What became of a webhook: what the actions give and what an answer is made of.
+
+/** What became of a webhook that did not fail. */
+export type Outcome = 'created' | 'updated' | 'unchanged' | 'queued' | 'skipped';
+
+/** Why a webhook was skipped. */
+export type SkipReason = 'USER_NOT_FOUND' | 'CANCELLED';
+
+/** The stable codes of warnings: the webhook took effect, but not all of what was asked. */
+export type WarningCode =
+  | 'ROLE_NOT_ASSIGNABLE'
+  | 'USER_PROTECTED'
+  | 'EMAIL_TAKEN'
+  | 'NOTIFIER_NOT_CONFIGURED'
+  | 'NOTIFICATION_FAILED'
+  | 'PASSWORD_NOT_RETURNED';
+
+/** Something that a webhook asked for and did not get. */
+export interface Warning {
+  readonly code: WarningCode;
+  readonly message: string;
+}
+
+/** One thing that changed, or in a dry run would. */
+export interface Change {
+  /** A property of the user, a local name of `fields`, or `password` (whose values are never told). */
+  readonly field: string;
+  readonly from?: unknown;
+  readonly to?: unknown;
+}
+
+/** What became of a webhook. */
+export interface Result {
+  readonly action: string;
+  readonly contactId: string | null;
+  /** One of {@link Outcome}; a custom action has its own words. */
+  readonly outcome: string;
+  readonly reason?: SkipReason | undefined;
+  readonly userId?: string | undefined;
+  readonly warnings: readonly Warning[];
+  readonly changes: readonly Change[];
+}

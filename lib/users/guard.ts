@@ -1,0 +1,56 @@
+// The host's repository, with every failure named: what is not one of the three known errors is REPOSITORY_FAILED.
+import { codeOf, WpFusionError } from '../errors';
+import { comparisonKey } from './normalize';
+import type { PublicUser, User, UserRepository } from './repository';
+
+const KNOWN = ['DUPLICATE_USER', 'USER_NOT_FOUND', 'STALE_USER'];
+
+/** Wraps a repository so that the core can rely on what it throws and gives. */
+export function guardRepository(users: UserRepository): UserRepository {
+  const call = async <Value>(method: string, work: () => Promise<Value>): Promise<Value> => {
+    try {
+      return await work();
+    } catch (error) {
+      if (KNOWN.includes(codeOf(error) ?? '')) throw error;
+      throw new WpFusionError('REPOSITORY_FAILED', `The user storage failed in ${method}().`, {
+        cause: error,
+      });
+    }
+  };
+  const found = (method: string, user: User | null | undefined): User | null => {
+    if (user === null || user === undefined) return null;
+    return stored(method, user);
+  };
+  const stored = (method: string, user: User): User => {
+    if (typeof user === 'object' && typeof user.id === 'string' && Array.isArray(user.tags)) return user;
+    throw new WpFusionError(
+      'REPOSITORY_FAILED',
+      `The user storage's ${method}() gave something that is no user.`,
+    );
+  };
+  return {
+    findByContactId: async (contactId) =>
+      found('findByContactId', await call('findByContactId', () => users.findByContactId(contactId))),
+    findByEmail: async (email) => {
+      const user = found('findByEmail', await call('findByEmail', () => users.findByEmail(email)));
+      // Compared again: a collation that folds accents would hand a stranger's account to whoever asks for it.
+      return user !== null && comparisonKey(user.email) === comparisonKey(email) ? user : null;
+    },
+    create: async (user) => stored('create', await call('create', () => users.create(user))),
+    update: async (id, changes, condition) =>
+      stored('update', await call('update', () => users.update(id, changes, condition))),
+  };
+}
+
+/** A user without its secrets, as a copy. */
+export function toPublicUser(user: User): PublicUser {
+  return {
+    id: user.id,
+    contactId: user.contactId,
+    email: user.email,
+    username: user.username,
+    role: user.role,
+    tags: [...user.tags],
+    meta: structuredClone(user.meta),
+  };
+}
