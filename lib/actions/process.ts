@@ -1,0 +1,47 @@
+// A webhook becomes a result: which action runs, and with what.
+import type { Webhook } from '../queue/webhook';
+import type { Result } from '../result';
+import { add } from './add';
+import { custom } from './custom';
+import { Run } from './run';
+import type { Site } from './site';
+import { update } from './update';
+
+/** A failed run, with what its log has to be cleaned of. */
+export class RunFailure extends Error {
+  constructor(
+    override readonly cause: unknown,
+    readonly secrets: ReadonlySet<string>,
+  ) {
+    super('The webhook failed.');
+  }
+}
+
+/** Processes one webhook. Throws {@link RunFailure} only. */
+export async function processWebhook(webhook: Webhook, site: Site, answerBy: number): Promise<Result> {
+  const run = new Run(webhook, site, answerBy);
+  try {
+    return await dispatch(run);
+  } catch (error) {
+    throw new RunFailure(error, run.secrets);
+  } finally {
+    run.dispose();
+  }
+}
+
+function dispatch(run: Run): Promise<Result> {
+  const { action } = run.webhook;
+  const handler = run.site.configuration.actions.get(action);
+  if (handler !== undefined) return custom(run, handler);
+  switch (action) {
+    case 'add':
+      return add(run);
+    case 'update':
+      return update(run, 'fields and tags');
+    case 'update_tags':
+      return update(run, 'tags');
+    default:
+      // `test` says that the key is right and the site is reached; there is nothing else to do.
+      return Promise.resolve(run.result('ok'));
+  }
+}

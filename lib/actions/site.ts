@@ -1,0 +1,18 @@
+// What the actions work with, put together once by the middleware.
+import type { ContactReader } from '../crm/contact-reader';
+import type { WebhookEvents } from '../events';
+import type { Configuration } from '../options';
+import type { UserRepository } from '../users/repository';
+import type { PasswordReturns } from './password-returns';
+
+/** Everything that outlives a single webhook. */
+export interface Site {
+  readonly configuration: Configuration;
+  /** The host's repository, its failures named. */
+  readonly users: UserRepository;
+  readonly contacts: ContactReader;
+  readonly returns: PasswordReturns;
+  /** Aborted when closing has waited long enough. */
+  readonly closed: AbortSignal;
+  readonly emit: <Name extends keyof WebhookEvents>(name: Name, event: WebhookEvents[Name]) => void;
+}

@@ -1,0 +1,36 @@
+// What `wp-fusion-webhook` exports, nothing else.
+export { wpFusionWebhook, type WpFusionWebhook } from './middleware';
+export type { AccessKey, ActionContext, ActionHandler, WpFusionWebhookOptions } from './options';
+export type { Hooks, Notifier, WebhookEvents } from './events';
+export type { Logger } from './logger';
+export type { Change, Outcome, SkipReason, Warning, WarningCode } from './result';
+export type { WebhookRequest } from './webhook/read';
+
+export type { NewUser, PublicUser, User, UserChanges, UserRepository } from './users/repository';
+export { MemoryUserRepository } from './users/memory-user-repository';
+export type { FieldSpec } from './users/field-map';
+export type { UsernameRule } from './users/username';
+export { BcryptHasher, type BcryptHasherOptions, type PasswordHasher } from './users/password-hasher';
+
+export type {
+  Contact,
+  ContactFilter,
+  CrmClient,
+  FieldValue,
+  MetaValue,
+  ReadOptions,
+  Tag,
+} from './crm/client';
+export { OntraportClient, type OntraportClientOptions } from './crm/ontraport/client';
+
+export {
+  ConfigurationError,
+  DuplicateUserError,
+  isWpFusionError,
+  StaleUserError,
+  UserNotFoundError,
+  WpFusionError,
+  type ErrorCode,
+  type ErrorDetails,
+  type ParameterError,
+} from './errors';
