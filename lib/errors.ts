@@ -26,7 +26,7 @@ const KINDS = {
   // The contact and the user
   CONTACT_NOT_FOUND: kind(404, 'Contact not found in the CRM', true),
   CONTACT_WITHOUT_EMAIL: kind(422, 'Contact without a usable email', true),
-  PASSWORD_TOO_LONG: kind(422, 'Password longer than bcrypt can hash'),
+  PASSWORD_TOO_LONG: kind(422, 'Password that bcrypt cannot hash whole'),
   CONTACT_CONFLICT: kind(409, 'Email belongs to the user of another contact'),
   USER_CONFLICT: kind(409, 'User conflicts with another user'),
   // The CRM

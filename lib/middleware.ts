@@ -1,5 +1,5 @@
 // wpFusionWebhook(): puts the parts together. With webhook/read.ts the only file that knows Express.
-import { EventEmitter } from 'node:events';
+import { EventEmitter, setMaxListeners } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { processWebhook, RunFailure } from './actions/process';
 import { PasswordReturns } from './actions/password-returns';
@@ -61,6 +61,8 @@ export function wpFusionWebhook(options: WpFusionWebhookOptions): WpFusionWebhoo
   const keys = configuration.accessKeys.map(({ key }) => key);
   const events = new EventEmitter();
   const closed = new AbortController();
+  // One listener for each webhook under way is no leak.
+  setMaxListeners(0, closed.signal);
   const turns = new Turns();
   const underWay = new Set<Promise<unknown>>();
   let closing: Promise<void> | undefined;
@@ -69,6 +71,7 @@ export function wpFusionWebhook(options: WpFusionWebhookOptions): WpFusionWebhoo
   const contacts = new ContactReader({
     fetch: (ids, read) => crm.getContacts(ids, read),
     maxBatchSize: crm.maxBatchSize ?? 1,
+    trouble: () => crm.trouble?.(),
   });
   const site: Site = {
     configuration,

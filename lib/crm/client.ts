@@ -1,4 +1,5 @@
 // What the core asks of a CRM: the interface that a client implements, and the contact it gives.
+import type { WpFusionError } from '../errors';
 
 /** A plain value, as a user's `meta` and a contact's `fields` hold it. */
 export type MetaValue = string | number | boolean | string[];
@@ -70,6 +71,12 @@ export interface CrmClient {
     fields: Readonly<Record<string, string>>,
     options?: { readonly signal?: AbortSignal | undefined },
   ): Promise<void>;
+
+  /**
+   * What holds calls up at this moment, if anything does: a used-up rate limit as `CRM_RATE_LIMITED` with `retryAfter`.
+   * Optional. It becomes the answer to a webhook whose time runs out while its read waits.
+   */
+  trouble?(): WpFusionError | undefined;
 
   /** Walks contacts, each once, also while they change. Optional: imports and reconciling need it. */
   listContacts?(filter: ContactFilter, options?: ReadOptions): AsyncIterable<Contact>;

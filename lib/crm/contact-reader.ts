@@ -22,6 +22,8 @@ export interface ContactReaderOptions {
    * "the rate limit is used up, come back in 20 s" is not lost in a plain "no answer in time".
    */
   readonly trouble?: (() => Error | undefined) | undefined;
+  /** Milliseconds that a partial batch waits for company at this moment, where calls are scarce; default 0. */
+  readonly lingerMs?: (() => number) | undefined;
   /** A clock in milliseconds that never goes back; default `performance.now`. */
   readonly now?: (() => number) | undefined;
 }
@@ -64,6 +66,7 @@ interface Batch {
  *   goes together in the next.
  * - A full batch starts at once beside others, up to `maxInFlight`; a partial one only when no call is under way, or when
  *   all that are have been for longer than `slowAfterMs`: so an answer that takes a minute stalls nobody.
+ * - Where calls are scarce (`lingerMs`), a partial batch waits a little for company first.
  * - Equal ids in one batch are asked for once, with all the fields that anybody wants; so a contact may hold more fields than
  *   a caller asked for. Callers never share an object.
  * - A call that fails fails its own callers only, all with the same error.
@@ -73,6 +76,7 @@ interface Batch {
 export class ContactReader {
   readonly #fetch: ContactReaderOptions['fetch'];
   readonly #trouble: () => Error | undefined;
+  readonly #lingerMs: () => number;
   readonly #now: () => number;
   readonly #maxBatchSize: number;
   readonly #maxInFlight: number;
@@ -91,6 +95,7 @@ export class ContactReader {
   constructor(options: ContactReaderOptions) {
     this.#fetch = options.fetch;
     this.#trouble = options.trouble ?? (() => undefined);
+    this.#lingerMs = options.lingerMs ?? (() => 0);
     this.#now = options.now ?? (() => performance.now());
     this.#maxBatchSize = Math.max(1, options.maxBatchSize);
     this.#maxInFlight = Math.max(1, options.maxInFlight ?? 4);
@@ -204,6 +209,8 @@ export class ContactReader {
 
   #mayStartPartial(): boolean {
     const now = this.#now();
+    const [oldest] = this.#urgent;
+    if (oldest !== undefined && now - oldest.since < this.#lingerMs()) return false;
     return [...this.#inFlight].every((batch) => now - batch.startedAt >= this.#slowAfterMs);
   }
 
@@ -265,8 +272,10 @@ export class ContactReader {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     const due: number[] = [];
-    if (this.#urgent.size > 0 && this.#inFlight.size < this.#maxInFlight) {
-      due.push(Math.max(...[...this.#inFlight].map((batch) => batch.startedAt)) + this.#slowAfterMs);
+    const [first] = this.#urgent;
+    if (first !== undefined && this.#inFlight.size < this.#maxInFlight) {
+      const slowAt = [...this.#inFlight].map((batch) => batch.startedAt + this.#slowAfterMs);
+      due.push(Math.max(first.since + this.#lingerMs(), ...slowAt));
     }
     const [oldest] = this.#patient;
     if (oldest !== undefined) due.push(oldest.since + this.#patienceMs);

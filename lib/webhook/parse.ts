@@ -97,8 +97,9 @@ export class WebhookParser {
       );
       const [first] = given;
       if (first === undefined) continue;
-      if (given.some((value) => value === null)) errors.push({ parameter: name, message: UNREADABLE });
-      else if (new Set(given).size > 1) errors.push({ parameter: name, message: DOUBLED });
+      const as = name === parameter ? '' : `(as ${name}) `;
+      if (given.some((value) => value === null)) errors.push({ parameter, message: `${as}${UNREADABLE}` });
+      else if (new Set(given).size > 1) errors.push({ parameter, message: `${as}${DOUBLED}` });
       else if (first !== null) {
         candidate[parameter] = BOOLEAN_PARAMETERS.includes(parameter)
           ? first.trim().toLowerCase()

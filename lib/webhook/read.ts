@@ -101,7 +101,8 @@ function collect(
       settle(new WpFusionError('INVALID_BODY', 'The connection ended within the body.'));
     const onAbort = (): void =>
       settle(new WpFusionError('TIMED_OUT', 'The body did not arrive in time.', { retryAfter: 30 }));
-    request.on('data', onData).on('end', onEnd).on('error', onGone).on('close', onGone);
+    // Resumed by name: a stream that a middleware before us has paused would not flow for a listener alone.
+    request.on('data', onData).on('end', onEnd).on('error', onGone).on('close', onGone).resume();
     signal.addEventListener('abort', onAbort);
     if (signal.aborted) onAbort();
   });
@@ -140,11 +141,15 @@ function fromSearchParameters(text: string): Parameters {
   return parameters;
 }
 
-/** An object out of JSON or a body parser. One level of nesting becomes `data[id]`, as a form would have it. */
+/**
+ * An object out of JSON or a body parser. One level of nesting becomes `data[id]`, as a form would have it; the object itself is
+ * a value that is no plain text, so that `"dry_run": {}` is a mistake and not a parameter that was left out.
+ */
 function fromRecord(record: Readonly<Record<string, unknown>>): Parameters {
   const parameters: Parameters = new Map();
   for (const [name, value] of Object.entries(record)) {
     if (isRecord(value)) {
+      add(parameters, name, null);
       for (const [key, inner] of Object.entries(value)) addValue(parameters, `${name}[${key}]`, inner);
     } else addValue(parameters, name, value);
   }
@@ -153,7 +158,7 @@ function fromRecord(record: Readonly<Record<string, unknown>>): Parameters {
 
 function addValue(parameters: Parameters, name: string, value: unknown): void {
   if (value === null || value === undefined) return;
-  if (Array.isArray(value)) for (const item of value) add(parameters, name, asText(item));
+  if (Array.isArray(value) && value.length > 0) for (const item of value) add(parameters, name, asText(item));
   else add(parameters, name, asText(value));
 }
 

@@ -67,6 +67,7 @@ export class OntraportClient implements CrmClient {
       maxBatchSize: PAGE,
       maxInFlight: resolved.maxConcurrentCalls,
       trouble: () => transport.trouble(),
+      lingerMs: () => transport.lingerMs(),
     });
   }
 

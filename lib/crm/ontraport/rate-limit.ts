@@ -49,6 +49,9 @@ const PROBES = 2;
 /** The least time between two such questions, in milliseconds: a `Reset` is in whole seconds, and may be 0. */
 const PROBE_INTERVAL_MS = 250;
 
+/** The longest that a read waits for company. */
+const MAX_LINGER_MS = 1000;
+
 /** A call that counts against the limit. It counts from its start until one window after its end: the server counts it somewhere between. */
 interface Call {
   readonly startedAt: number;
@@ -125,6 +128,17 @@ export class RateLimit {
       this.#waiting[kind].add(waiter);
       this.#pump();
     });
+  }
+
+  /**
+   * Milliseconds that a call may wait for company: none while the budget is fresh, more the more of it is used up. So a burst
+   * of single reads at a CRM that answers at once does not spend what few full ones would have done with.
+   */
+  lingerMs(): number {
+    const now = this.#now();
+    this.#forget(now);
+    const used = (this.#calls.length + this.#foreign) / this.#limit;
+    return Math.min(MAX_LINGER_MS, 5000 * used ** 2);
   }
 
   /** CRM_RATE_LIMITED where somebody waits for budget now, else `undefined`. */
@@ -245,9 +259,14 @@ export class RateLimit {
     return this.#share(kind) - this.#calls.length - foreign;
   }
 
+  /** Whether one call more may ask for news, also of a kind whose share others have used up. */
+  #mayProbe(now: number): boolean {
+    return this.#free('read', now) > 0;
+  }
+
   #mayStart(kind: CallKind, now: number): boolean {
     const free = this.#free(kind, now);
-    return free > this.#probes(kind) || (free > 0 && now >= this.#probeAt);
+    return free > this.#probes(kind) || (this.#mayProbe(now) && now >= this.#probeAt);
   }
 
   /** When the answer to "may it start?" can next be another one without a call ending; `undefined` where never. */
@@ -256,7 +275,7 @@ export class RateLimit {
     const times = this.#calls
       .map(({ endedAt }) => (endedAt === undefined ? Infinity : endedAt + this.#windowMs))
       .concat(this.#foreign > 0 ? this.#foreignUntil : Infinity)
-      .concat(this.#free(kind, now) > 0 ? this.#probeAt : Infinity);
+      .concat(this.#mayProbe(now) ? this.#probeAt : Infinity);
     const next = Math.min(...times);
     return Number.isFinite(next) ? next : undefined;
   }

@@ -86,6 +86,11 @@ export class Transport {
     });
   }
 
+  /** Milliseconds that a call may wait for company, for the sake of the budget. */
+  lingerMs(): number {
+    return this.#rateLimit.lingerMs();
+  }
+
   /** What calls are held up by now: the rate limit, or the error after which one is being tried again. */
   trouble(): WpFusionError | undefined {
     return this.#rateLimit.trouble() ?? [...this.#troubles.values()].at(-1);
