@@ -20,20 +20,20 @@ async function start(): Promise<void> {
 }
 
 let changes = 0;
-/** Moves a field and the tags of a contact on. */
-function change(id: string): void {
-  changes += 1;
-  sandbox.updateContact(id, { f2: `plan ${changes}` });
-  const [tag, other] = changes % 2 === 0 ? ['Customer', 'VIP'] : ['VIP', 'Customer'];
+/** Moves a field and the tags of a contact on, or to a given state. */
+function change(id: string, to = (changes += 1)): number {
+  sandbox.updateContact(id, { f2: `plan ${to}` });
+  const [tag, other] = to % 2 === 0 ? ['Customer', 'VIP'] : ['VIP', 'Customer'];
   sandbox.tag(id, tag!);
   sandbox.untag(id, other!);
+  return to;
 }
 
-async function newContact(withUser: boolean): Promise<string> {
+async function newContact(withUser: boolean): Promise<{ id: string; state: number }> {
   const id = sandbox.addContact({ firstname: 'Mary', email: `mary${sandbox.contacts().length}@example.com` });
-  change(id);
+  const state = change(id);
   if (withUser) await processes[0].ping('add', id);
-  return id;
+  return { id, state };
 }
 
 function expectNewest(id: string, action: Action): void {
@@ -58,30 +58,39 @@ describe.each([
   ['one process', 0],
   ['two processes', 1],
 ] as const)('%s', (_name, other) => {
-  test.each(PAIRS)('%s, then a change and %s while it is under way: the second webhook’s end shows the change', async (first, second) => {
-    await start();
-    for (const withUser of [true, false]) {
-      // Without a user there is something to see only where one is made.
-      if (!withUser && first !== 'add' && second !== 'add') continue;
-      for (const { nth, ...match } of HOLDS) {
-        const id = await newContact(withUser);
-        let seen = 0;
-        let firstIsAlone = true;
-        const held = sandbox.hold({ ...match, where: () => firstIsAlone && (seen += 1) === nth });
-        const firstEnd = processes[0].ping(first, id);
-        await Promise.race([held.caught(), firstEnd]);
-        firstIsAlone = false;
-        change(id);
-        const secondEnd = processes[other].ping(second, id);
-        // Over two processes the second one gets ahead; in one it has to wait for its turn.
-        if (other === 1) await secondEnd;
-        held.release();
-        const answers = await Promise.all([firstEnd, secondEnd]);
-        expect(answers.map(({ status }) => status)).toEqual([200, 200]);
-        expectNewest(id, second);
+  test.each(PAIRS)(
+    '%s, then a change and %s while it is under way: the second webhook’s end shows the change',
+    async (first, second) => {
+      await start();
+      for (const [withUser, goesBack] of [
+        [true, false],
+        [true, true],
+        [false, false],
+      ]) {
+        // Without a user there is something to see only where one is made.
+        if (withUser === false && first !== 'add' && second !== 'add') continue;
+        for (const { nth, ...match } of HOLDS) {
+          const { id, state } = await newContact(withUser === true);
+          // The first one has something to write; the second finds the contact further on, or back where its user still is.
+          if (withUser === true) change(id);
+          let seen = 0;
+          let firstIsAlone = true;
+          const held = sandbox.hold({ ...match, where: () => firstIsAlone && (seen += 1) === nth });
+          const firstEnd = processes[0].ping(first, id);
+          await Promise.race([held.caught(), firstEnd]);
+          firstIsAlone = false;
+          change(id, goesBack === true ? state : undefined);
+          const secondEnd = processes[other].ping(second, id);
+          // Over two processes the second one gets ahead; in one it has to wait for its turn.
+          if (other === 1) await secondEnd;
+          held.release();
+          const answers = await Promise.all([firstEnd, secondEnd]);
+          expect(answers.map(({ status }) => status)).toEqual([200, 200]);
+          expectNewest(id, second);
+        }
       }
-    }
-  });
+    },
+  );
 });
 
 test('any interleaving of webhooks, changes and answers ends in one user equal to the newest contact, with a password that logs in', async () => {
@@ -92,28 +101,33 @@ test('any interleaving of webhooks, changes and answers ends in one user equal t
     fc.constant('answer one' as const),
   );
   await fc.assert(
-    fc.asyncProperty(fc.array(operation, { minLength: 1, maxLength: 8 }), fc.constantFrom('before', 'after'), async (operations, when) => {
-      const id = await newContact(false);
-      const held = sandbox.hold({ path: '/Contacts', when });
-      const ends: Promise<{ status: number }>[] = [processes[0].ping('add', id)];
-      await held.caught(1);
-      for (const one of operations) {
-        if (one === 'change') change(id);
-        else if (one === 'answer one') held.release(1);
-        else ends.push(processes[one.at as 0 | 1].ping(one.ping, id));
-        // One turn of the event loop for what is under way.
-        await new Promise((resolve) => setImmediate(resolve));
-      }
-      change(id);
-      ends.push(processes[1].ping('update', id));
-      held.release();
-      const answers = await Promise.all(ends);
-      expect(answers.filter(({ status }) => status !== 200)).toEqual([]);
-      expectNewest(id, 'update');
-      await until(() => crmPasswordLogsIn(sandbox, users, id));
-    }),
+    fc.asyncProperty(
+      fc.array(operation, { minLength: 1, maxLength: 8 }),
+      fc.constantFrom('before', 'after'),
+      async (operations, when) => {
+        const { id } = await newContact(false);
+        const held = sandbox.hold({ path: '/Contacts', when });
+        const ends: Promise<{ status: number }>[] = [processes[0].ping('add', id)];
+        await held.caught(1);
+        for (const one of operations) {
+          if (one === 'change') change(id);
+          else if (one === 'answer one') held.release(1);
+          else ends.push(processes[one.at as 0 | 1].ping(one.ping, id));
+          // One turn of the event loop for what is under way.
+          await new Promise((resolve) => setImmediate(resolve));
+        }
+        change(id);
+        ends.push(processes[1].ping('update', id));
+        held.release();
+        const answers = await Promise.all(ends);
+        expect(answers.filter(({ status }) => status !== 200)).toEqual([]);
+        expectNewest(id, 'update');
+        await until(() => crmPasswordLogsIn(sandbox, users, id));
+      },
+    ),
     { numRuns: Number(process.env['FC_RUNS'] ?? 60), endOnFailure: true },
   );
   await Promise.all(processes.map(({ webhook }) => webhook.close()));
-  for (const { contactId } of users.all()) expect(await crmPasswordLogsIn(sandbox, users, contactId!)).toBe(true);
+  for (const { contactId } of users.all())
+    expect(await crmPasswordLogsIn(sandbox, users, contactId!)).toBe(true);
 });

@@ -36,7 +36,10 @@ export interface Process {
 
 /** A sandbox with a field for the password and one for the plan; closed after the test. */
 export async function startSandbox(options: OntraportSandboxOptions = {}): Promise<OntraportSandbox> {
-  const sandbox = await OntraportSandbox.start({ rateLimit: { limit: 100_000, windowMs: 60_000 }, ...options });
+  const sandbox = await OntraportSandbox.start({
+    rateLimit: { limit: 100_000, windowMs: 60_000 },
+    ...options,
+  });
   cleanUps.push(() => sandbox.close());
   sandbox.addField({ key: 'f1', alias: 'Site password', type: 'text' });
   sandbox.addField({ key: 'f2', alias: 'Plan', type: 'text' });
@@ -74,7 +77,12 @@ export async function startProcess(
     webhook,
     url,
     ping: async (action, contactId, more = {}) => {
-      const query = new URLSearchParams({ wpf_action: action, access_key: ACCESS_KEY, contact_id: contactId, ...more });
+      const query = new URLSearchParams({
+        wpf_action: action,
+        access_key: ACCESS_KEY,
+        contact_id: contactId,
+        ...more,
+      });
       const response = await fetch(`${url}?${query}`, { method: 'POST' });
       return { status: response.status, json: (await response.json()) as Answer['json'] };
     },
