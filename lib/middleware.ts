@@ -57,7 +57,7 @@ const DRAIN_MS = 10_000;
  */
 export function wpFusionWebhook(options: WpFusionWebhookOptions): WpFusionWebhook {
   const configuration = resolveOptions(options);
-  const { crm, logger, timeoutMs } = configuration;
+  const { crm, logger, name, timeoutMs } = configuration;
   const keys = configuration.accessKeys.map(({ key }) => key);
   const events = new EventEmitter();
   const closed = new AbortController();
@@ -91,7 +91,10 @@ export function wpFusionWebhook(options: WpFusionWebhookOptions): WpFusionWebhoo
 
   function emit<Name extends keyof WebhookEvents>(name: Name, event: WebhookEvents[Name]): void {
     const failed = (error: unknown): void =>
-      logger.error({ event: name, cause: describeError(error, keys) }, `A listener of ${name} threw.`);
+      logger.error(
+        { name: configuration.name, event: name, cause: describeError(error, keys) },
+        `A listener of ${name} threw.`,
+      );
     for (const listener of events.listeners(name) as ((event: unknown) => unknown)[]) {
       try {
         Promise.resolve(listener(structuredClone(event))).catch(failed);
@@ -126,10 +129,7 @@ export function wpFusionWebhook(options: WpFusionWebhookOptions): WpFusionWebhoo
       const { action, contactId } = webhook;
       emit('webhook.received', { action, contactId, key: permission.name, dryRun });
       const result = await answerInTime({ ...webhook, dryRun }, looksOnly, answerBy);
-      const { outcome, reason, userId, warnings } = result;
-      logger.info({ action, contactId, outcome, reason, userId, dryRun }, `${action}: ${outcome}`);
-      for (const { code, message } of warnings) logger.warn({ code, action, contactId, userId }, message);
-      emit('webhook.processed', { action, contactId, outcome, reason, userId, warnings, dryRun });
+      report(result, dryRun);
       const button = looksOnly && action !== 'test' && !webhook.dryRun;
       send(request, response, answerResult(result, { page, dryRun, inspect: permission.inspect, button }));
     } catch (error) {
@@ -160,16 +160,24 @@ export function wpFusionWebhook(options: WpFusionWebhookOptions): WpFusionWebhoo
         Math.max(0, answerBy - Date.now()),
       );
     });
-    // What fails after the answer still has to be heard of.
-    work.catch((error: unknown) => {
-      if (isAnswered) fail(error, webhook, false);
-    });
+    // What becomes of it after the answer still has to be heard of.
+    work.then(
+      (result) => isAnswered && report(result, webhook.dryRun),
+      (error: unknown) => isAnswered && fail(error, webhook, false),
+    );
     try {
       return await Promise.race([work, timedOut]);
     } finally {
       isAnswered = true;
       clearTimeout(timer);
     }
+  }
+
+  /** Logs and emits what became of a webhook. */
+  function report({ action, contactId, outcome, reason, userId, warnings }: Result, dryRun: boolean): void {
+    logger.info({ name, action, contactId, outcome, reason, userId, dryRun }, `${action}: ${outcome}`);
+    for (const { code, message } of warnings) logger.warn({ name, code, action, contactId, userId }, message);
+    emit('webhook.processed', { action, contactId, outcome, reason, userId, warnings, dryRun });
   }
 
   /** Logs and emits a failure, and gives the answer to it. */
@@ -181,7 +189,10 @@ export function wpFusionWebhook(options: WpFusionWebhookOptions): WpFusionWebhoo
     const action = webhook?.action ?? null;
     const contactId = webhook?.contactId ?? null;
     const cause = error.cause === undefined ? undefined : describeError(error.cause, secrets);
-    logger.error({ code, status, action, contactId, ...(cause === undefined ? {} : { cause }) }, detail);
+    logger.error(
+      { name, code, status, action, contactId, ...(cause === undefined ? {} : { cause }) },
+      detail,
+    );
     emit('webhook.failed', { action, contactId, code, status, detail });
     return answerProblem({ error, detail, action, contactId }, page);
   }

@@ -15,7 +15,7 @@ import type { UsernameRule } from './users/username';
 export type AccessKey =
   | string
   | {
-      readonly key: string;
+      readonly key: string | undefined;
       /** Names the key in events and logs, where the key itself never stands. Default: `key 1`, `key 2`, … */
       readonly name?: string | undefined;
       /** The actions this key may ask for. Default: all. */
@@ -46,7 +46,7 @@ export type ActionHandler = (context: ActionContext) => Promise<{ outcome: strin
 /** The options of {@link wpFusionWebhook}. `undefined` equals not given. docs/options.md tells each at length. */
 export interface WpFusionWebhookOptions {
   /** The key or keys that let a webhook in; several make a rotation. At least 8 characters each, better 16 and more. */
-  readonly accessKey: AccessKey | readonly AccessKey[] | undefined;
+  readonly accessKey: AccessKey | readonly (AccessKey | undefined)[] | undefined;
   /** The CRM that is asked for contacts. */
   readonly crm: CrmClient;
   /** The site's users. */
@@ -162,7 +162,7 @@ export function resolveOptions(options: WpFusionWebhookOptions): Configuration {
     refuse('queue', 'this version has no queue yet; leave it out, webhooks are processed in the request');
   if (worker !== undefined)
     refuse('worker', 'this version has no queue yet that a worker could work off; leave it out');
-  requireKnownNames('', options, [...OPTION_NAMES, 'queue', 'worker']);
+  requireKnownNames('', options, OPTION_NAMES);
 
   const logger = resolveLogger(options.logger);
   const crm = requireMethods('crm', options.crm, ['getContacts', 'updateContact']);
@@ -228,16 +228,19 @@ function resolveAccessKeys(
   actions: ReadonlyMap<string, ActionHandler>,
   logger: Logger,
 ): ResolvedKey[] {
-  const list = (Array.isArray as (value: unknown) => value is readonly AccessKey[])(given) ? given : [given];
+  const list = (Array.isArray as (value: unknown) => value is readonly (AccessKey | undefined)[])(given)
+    ? given
+    : [given];
   if (list.length === 0) refuse('accessKey', 'is an empty list; give at least one key');
   const knownActions = [...BUILT_IN_ACTIONS, ...actions.keys()];
   const keys = list.map((entry, index): ResolvedKey => {
     const path = list.length === 1 ? 'accessKey' : `accessKey[${index}]`;
-    if (entry === undefined) refuse(path, 'is undefined; is the environment variable set?');
+    if (entry === undefined) refuse(path, UNSET);
     const settings = typeof entry === 'string' ? { key: entry } : entry;
     requireObject(path, settings);
     requireKnownNames(`${path}.`, settings, ['key', 'name', 'actions', 'inspect']);
     const keyPath = typeof entry === 'string' ? path : `${path}.key`;
+    if (settings.key === undefined) refuse(keyPath, UNSET);
     if (typeof settings.key !== 'string') refuse(keyPath, `must be a text, got ${typeName(settings.key)}`);
     const { length } = settings.key;
     if (length < 8)
@@ -378,6 +381,8 @@ function resolveBodyLimit(given: number | string): number {
 }
 
 // The checks. Each names the option as a path, and never quotes a value that may be a secret.
+
+const UNSET = 'is undefined; probably an environment variable is not set';
 
 function refuse(option: string, message: string): never {
   throw new ConfigurationError(option, `${message}.`);

@@ -42,6 +42,7 @@ async function linkOrCreate(run: Run, ticket: Ticket): Promise<Result | 'overtak
   const email = usableEmail(run, contact);
   const existing = await findUserToLink(run, email, contact);
   if (existing === 'overtaken') return 'overtaken';
+  if (existing === 'protected') throw protectedConflict();
   if (existing !== null) {
     const options = { parts: 'fields and tags', role: run.webhook.role } as const;
     return (await linkUser(run, existing, contact, options, ticket)) ?? 'overtaken';
@@ -59,7 +60,7 @@ async function linkOrCreate(run: Run, ticket: Ticket): Promise<Result | 'overtak
     returning?.mayClear();
   }
   await run.step('create: checked against the CRM again');
-  await settleOwed(run, checked.user, checked.contact);
+  await settleOwed(run, checked.user, checked.contact, returning);
   return run.result('created', { user: checked.user, changes });
 }
 
@@ -74,6 +75,13 @@ function usableEmail(run: Run, contact: Contact): string {
     `The contact ${contact.id} ${what}, so it can be no user. ${hint}`,
   );
 }
+
+const protectedConflict = (): WpFusionError =>
+  new WpFusionError(
+    'USER_CONFLICT',
+    'A protected user has the contact’s email: its role is not one of roles.assignable, or roles.protected covers it. ' +
+      'linkByEmail: "unprotected" does not link it; if it should be, add its role to roles.assignable.',
+  );
 
 const emailConflict = (): WpFusionError =>
   new WpFusionError(

@@ -3,6 +3,7 @@ import { WpFusionError } from '../errors';
 import type { ActionHandler } from '../options';
 import type { Result } from '../result';
 import { callHost, type Run } from './run';
+import { withoutPasswords } from './synchronise';
 
 /** Runs an action of the host. */
 export async function custom(run: Run, handler: ActionHandler): Promise<Result> {
@@ -11,7 +12,7 @@ export async function custom(run: Run, handler: ActionHandler): Promise<Result> 
     handler({
       contactId: webhook.contactId,
       params: webhook.parameters,
-      contact: () => run.readContact(),
+      contact: async () => withoutPasswords(run, await run.readContact()),
       user: async () => (webhook.contactId === null ? null : site.users.findByContactId(webhook.contactId)),
       users: site.users,
       logger: site.configuration.logger,

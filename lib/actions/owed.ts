@@ -6,7 +6,7 @@ import { toPublicUser } from '../users/guard';
 import type { User } from '../users/repository';
 import { describeError } from '../redact';
 import { fingerprint, newClaim, parseSyncState, type SyncState } from '../users/sync-state';
-import { shownIn, withClaim } from './password-returns';
+import { shownIn, withClaim, type Returning } from './password-returns';
 import { callHook, callHost, type Run } from './run';
 import { withoutPasswords } from './synchronise';
 
@@ -17,12 +17,24 @@ import { withoutPasswords } from './synchronise';
 const CLAIM_LIFETIME_SECONDS = 15 * 60;
 
 /** Settles everything that can be settled. What cannot leaves a warning and stays owed; a hook that throws fails the run. */
-export async function settleOwed(run: Run, user: User, contact: Contact): Promise<void> {
+export async function settleOwed(
+  run: Run,
+  user: User,
+  contact: Contact,
+  returning?: Returning,
+): Promise<void> {
   const { hooks, notifier, returnPassword, logger } = run.site.configuration;
   let current: User = user;
   if (parseSyncState(current.syncState).password !== undefined && returnPassword !== undefined) {
-    if (!(await settlePassword(run, current, contact, returnPassword.field))) {
-      run.warn('PASSWORD_NOT_RETURNED', 'The CRM does not have the password yet; it goes on being returned.');
+    // A run that has just started to return a password does not start over with another one.
+    const isSettled =
+      returning === undefined
+        ? await settlePassword(run, current, contact, returnPassword.field)
+        : (await run.withinPatience(returning.settled)) === true;
+    if (!isSettled) {
+      const goesOn = run.site.returns.underWay(run.contactId) !== undefined;
+      const hope = goesOn ? 'it goes on being returned' : 'the contact’s next webhook tries again';
+      run.warn('PASSWORD_NOT_RETURNED', `The CRM does not have the password yet; ${hope}.`);
     }
     current = (await run.site.users.findByContactId(run.contactId)) ?? current;
   }
@@ -95,7 +107,9 @@ async function settlePassword(run: Run, user: User, contact: Contact, field: str
       if (shown !== undefined) run.secrets.add(shown);
       if (await callHost('passwordHasher.verify()', () => returns.logsIn(current, shown))) {
         // It arrived, and whoever wrote it did not get to say so. Another write may still be under way: look again later.
-        const isOver = Date.now() / 1000 - state.password.claimedAt > CLAIM_LIFETIME_SECONDS;
+        const isOver =
+          state.password.claims.length === 0 ||
+          Date.now() / 1000 - state.password.claimedAt > CLAIM_LIFETIME_SECONDS;
         if (!isOver || (await crossOff()) !== undefined) return true;
       } else {
         // The one that was generated is gone with the process that knew it, or is about to be: give a new one.

@@ -4,6 +4,7 @@
 // has written looks at the user again before it takes its claim away. If another process gave the user another password in
 // the meantime, the CRM may now show ours: then what the CRM shows is made true, or ours is written once more.
 // docs/passwords.md tells the sequence and what is true when a process dies at each step.
+import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Contact } from '../crm/client';
 import type { ContactReader } from '../crm/contact-reader';
@@ -42,13 +43,18 @@ const MAX_LOOKS = 4;
 export class PasswordReturns {
   readonly #underWay = new Map<string, Returning>();
   readonly #work = new Set<Promise<void>>();
+  /** Aborted when the middleware begins to close. */
+  readonly #stopping = new AbortController();
 
   constructor(
     private readonly configuration: Configuration,
     private readonly users: UserRepository,
     private readonly contacts: ContactReader,
     private readonly closed: AbortSignal,
-  ) {}
+  ) {
+    // One listener for each return that waits is no leak.
+    setMaxListeners(0, this.#stopping.signal);
+  }
 
   /** The return that this process has under way for a contact. */
   underWay(contactId: string): Returning | undefined {
@@ -60,8 +66,9 @@ export class PasswordReturns {
     return this.#underWay.size;
   }
 
-  /** Resolves when none is under way. */
+  /** Resolves when none is under way. One that waits to try again gives up: its debt is written down. */
   async ended(): Promise<void> {
+    this.#stopping.abort();
     while (this.#work.size > 0) await Promise.all(this.#work);
   }
 
@@ -90,7 +97,8 @@ export class PasswordReturns {
     report: (settled: boolean) => void,
   ): Promise<void> {
     let written = false;
-    for (let failures = 0; !this.closed.aborted;) {
+    let failures = 0;
+    while (!this.closed.aborted && (failures === 0 || !this.#stopping.signal.aborted)) {
       try {
         if (!written) await this.#write(job);
         written = true;
@@ -109,12 +117,27 @@ export class PasswordReturns {
           codeOf(error) !== 'CONTACT_NOT_FOUND' &&
           failures < MAX_FAILURES;
         this.#log(job, error, goesOn, failures);
-        if (!goesOn) return;
+        if (!goesOn) {
+          // Without a claim on it the debt waits for the contact's next webhook.
+          await this.#disclaim(job).catch(() => undefined);
+          return;
+        }
         const backoff =
           Math.min(MAX_BACKOFF_MS, 1000 * 2 ** Math.min(failures - 1, 6)) * (0.5 + Math.random() / 2);
         const wait = Math.max(backoff, (error.retryAfter ?? 0) * 1000);
-        await sleep(wait, undefined, { signal: this.closed, ref: false }).catch(() => undefined);
+        await sleep(wait, undefined, { signal: this.#stopping.signal, ref: false }).catch(() => undefined);
       }
+    }
+  }
+
+  /** Says that no write of ours is under way any more, and leaves the debt. */
+  async #disclaim({ contactId, claim }: PasswordReturn): Promise<void> {
+    for (let tries = 0; tries < MAX_LOOKS; tries += 1) {
+      const user = await this.users.findByContactId(contactId);
+      const state = parseSyncState(user?.syncState ?? null);
+      if (user === null || state.password === undefined) return;
+      const claims = state.password.claims.filter((other) => other !== claim);
+      if (await this.change(user, {}, { ...state, password: { ...state.password, claims } })) return;
     }
   }
 

@@ -50,7 +50,8 @@ export async function planUpdate(
       changes.email = email;
     const role = askedRole(configuration, mapped, options);
     if (role !== undefined && role !== user.role) changes.role = role;
-    password = await changedPassword(configuration, user, mapped);
+    // Whoever controls a contact must not get into an account that only has the same email.
+    password = options.link === true ? undefined : await changedPassword(configuration, user, mapped);
 
     const guarded = [
       ...(changes.email === undefined ? [] : ['email']),
@@ -84,8 +85,25 @@ export function askedRole(
 }
 
 /** The field map applied; what the host's functions throw has a code. */
-export const mapFields = (configuration: Configuration, contact: Contact): MappedContact =>
-  mapContact(configuration.fields, contact);
+export function mapFields(configuration: Configuration, contact: Contact): MappedContact {
+  const { fields, returnPassword } = configuration;
+  // The batch may have read it for another contact; the host's functions have no business with it.
+  return mapContact(
+    fields,
+    returnPassword === undefined ? contact : withoutFields(contact, [returnPassword.field]),
+  );
+}
+
+/** A contact as it is, but for some fields. */
+export function withoutFields(contact: Contact, keys: readonly (string | undefined)[]): Contact {
+  const kept = <Value>(record: Readonly<Record<string, Value>>): Record<string, Value> =>
+    Object.fromEntries(Object.entries(record).filter(([key]) => !keys.includes(key)));
+  return {
+    ...contact,
+    fields: kept(contact.fields),
+    ...(contact.raw === undefined ? {} : { raw: kept(contact.raw) }),
+  };
+}
 
 /** The tags of a contact as a user has them: names or ids, each once. A tag without a name is never dropped. */
 export function tagsOf(contact: Contact, as: 'name' | 'id'): string[] {
@@ -98,6 +116,20 @@ export function isProtected(configuration: Configuration, user: User): boolean {
   return configuration.roles.isProtected(toPublicUser(user));
 }
 
+/** What a local name could be taken for. */
+const USER_KEYS = [
+  'id',
+  'contactId',
+  'email',
+  'username',
+  'password',
+  'passwordHash',
+  'role',
+  'tags',
+  'meta',
+  'syncState',
+];
+
 /** The changes as they are told: names, and values where they are no secret. */
 export function describeChanges({ changes, password }: Plan, user: Partial<User>): Change[] {
   const { meta = {}, tags, passwordHash, syncState: _syncState, ...properties } = changes;
@@ -106,7 +138,10 @@ export function describeChanges({ changes, password }: Plan, user: Partial<User>
     if (to !== undefined) list.push({ field, from: user[field as keyof User] ?? null, to });
   }
   if (password !== undefined || passwordHash !== undefined) list.push({ field: 'password' });
-  for (const [field, to] of Object.entries(meta)) list.push({ field, from: user.meta?.[field] ?? null, to });
+  for (const [name, to] of Object.entries(meta)) {
+    const field = USER_KEYS.includes(name) ? `meta.${name}` : name;
+    list.push({ field, from: user.meta?.[name] ?? null, to });
+  }
   if (tags !== undefined) list.push({ field: 'tags', from: user.tags ?? [], to: tags });
   return list;
 }
@@ -146,9 +181,9 @@ async function changedPassword(
   const { password } = mapped;
   if (!configuration.passwordOnUpdate || password === null) return undefined;
   const { passwordHash } = user;
-  if (passwordHash === null) return password;
   const ours = parseSyncState(user.syncState).hash;
-  if (ours !== undefined && ours !== fingerprint(passwordHash)) return undefined;
+  if (ours !== undefined && (passwordHash === null || ours !== fingerprint(passwordHash))) return undefined;
+  if (passwordHash === null) return password;
   const same = await callHost('passwordHasher.verify()', () =>
     configuration.passwordHasher.verify(password, passwordHash),
   );

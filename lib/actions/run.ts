@@ -96,10 +96,12 @@ export class Run {
     for (let waitMs = 1000; ; waitMs *= 2) {
       const contact = await this.tryReadContact(this.contactId, this.fieldsFor(user));
       if (contact !== undefined) return contact;
-      if (this.webhook.dryRun || Date.now() + waitMs >= this.#deadline || this.signal.aborted) {
+      // The last look comes as late as it can: a webhook may be 20 s ahead of its contact.
+      const left = this.#deadline - this.site.configuration.timeoutMs / 20 - Date.now();
+      if (this.webhook.dryRun || left <= 0 || this.signal.aborted) {
         throw new WpFusionError('CONTACT_NOT_FOUND', `The CRM has no contact ${this.contactId}.`);
       }
-      await sleep(waitMs, undefined, { signal: this.signal }).catch(() => undefined);
+      await sleep(Math.min(waitMs, left), undefined, { signal: this.signal }).catch(() => undefined);
     }
   }
 

@@ -5,7 +5,7 @@ import type { Change } from '../result';
 import { toPublicUser } from '../users/guard';
 import type { User, UserChanges } from '../users/repository';
 import { fingerprint, formatSyncState, parseSyncState } from '../users/sync-state';
-import { describeChanges, difference, planUpdate, type Plan } from './plan';
+import { describeChanges, difference, planUpdate, withoutFields, type Plan } from './plan';
 import { callHook, callHost, type Run } from './run';
 
 /** What a synchronisation came to; `user` is the user as it is now. */
@@ -50,7 +50,7 @@ export async function synchronise(
   const write = async (): Promise<User> =>
     run.site.users.update(
       user.id,
-      { ...changes, syncState: nextSyncState(user, changes) },
+      { ...changes, syncState: nextSyncState(user, changes, options.link === true) },
       { ifSyncState: user.syncState },
     );
   let updated: User;
@@ -99,14 +99,7 @@ export async function synchronise(
 /** The contact as hooks get it: no field that holds a password, mapped or returned. */
 export function withoutPasswords(run: Run, contact: Contact): Contact {
   const { fields, returnPassword } = run.site.configuration;
-  const secret = [fields.get('password')?.from, returnPassword?.field];
-  const kept = <Value>(record: Readonly<Record<string, Value>>): Record<string, Value> =>
-    Object.fromEntries(Object.entries(record).filter(([key]) => !secret.includes(key)));
-  return {
-    ...contact,
-    fields: kept(contact.fields),
-    ...(contact.raw === undefined ? {} : { raw: kept(contact.raw) }),
-  };
+  return withoutFields(contact, [fields.get('password')?.from, returnPassword?.field]);
 }
 
 /** Whether somebody else wrote in between, so that reading again helps. */
@@ -119,6 +112,9 @@ export function isOvertaken(error: unknown): boolean {
 export function duplicateField(error: unknown): DuplicateUserError['field'] | undefined {
   return codeOf(error) === 'DUPLICATE_USER' ? (error as DuplicateUserError).field : undefined;
 }
+
+/** In the place of a fingerprint: the password is none that we wrote. Equal to no fingerprint. */
+const NOT_OURS = '-';
 
 const EMAIL_TAKEN = 'The contact’s email belongs to another user; everything else was updated.';
 
@@ -165,14 +161,14 @@ async function runBeforeHooks(
   return { changes };
 }
 
-function nextSyncState(user: User, changes: UserChanges): string {
+function nextSyncState(user: User, changes: UserChanges, link: boolean): string {
   const state = parseSyncState(user.syncState);
   // A password out of the CRM takes the place of a generated one, and of the debt to return that.
-  return formatSyncState(
-    typeof changes.passwordHash === 'string'
-      ? { ...state, hash: fingerprint(changes.passwordHash), password: undefined }
-      : state,
-  );
+  if (typeof changes.passwordHash === 'string') {
+    return formatSyncState({ ...state, hash: fingerprint(changes.passwordHash), password: undefined });
+  }
+  // An account that was there before keeps its password, whatever its new contact brings.
+  return formatSyncState(link ? { ...state, hash: state.hash ?? NOT_OURS } : state);
 }
 
 /** In a dry run nothing can be tried: whether the email is taken is looked up. */

@@ -46,7 +46,7 @@ export async function linkUser(
   if (linked === undefined) return undefined;
   if (run.webhook.dryRun || linked.outcome === 'cancelled') return finish(run, linked);
   const checked = await checkAgain(run, linked.user, linked.contact, options.parts, ticket);
-  return finish(run, { ...linked, ...checked });
+  return finish(run, { ...linked, user: checked.user, contact: checked.contact });
 }
 
 async function linkAndUpdate(run: Run, parts: SynchroniseOptions['parts']): Promise<Result | undefined> {
@@ -59,7 +59,9 @@ async function linkAndUpdate(run: Run, parts: SynchroniseOptions['parts']): Prom
   if (own === null || comparisonKey(own) !== comparisonKey(email)) return notFound;
   const user = await findUserToLink(run, own, contact);
   if (user === 'overtaken') return undefined;
-  return user === null ? notFound : linkUser(run, user, contact, { parts, role: run.webhook.role });
+  return user === null || user === 'protected'
+    ? notFound
+    : linkUser(run, user, contact, { parts, role: run.webhook.role });
 }
 
 async function finish(run: Run, { outcome, user, contact, changes }: Synchronised): Promise<Result> {

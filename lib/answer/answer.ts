@@ -25,6 +25,9 @@ export interface AnswerOptions {
 /** No cache may keep what a webhook was answered, on any path. */
 const COMMON = { 'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff' };
 
+/** What a 503 says where nobody knows better: a CRM that is down does not tell for how long. */
+const RETRY_AFTER_SECONDS = 30;
+
 /** The answer to a webhook that did not fail. */
 export function answerResult(result: Result, options: AnswerOptions): Answer {
   const status = result.outcome === 'queued' ? 202 : 200;
@@ -69,7 +72,8 @@ export interface Problem {
 export function answerProblem({ error, detail, action, contactId }: Problem, page: boolean): Answer {
   const { code, status, retryAfter, errors } = error;
   const headers: Record<string, string> = { ...COMMON };
-  if (retryAfter !== undefined) headers['Retry-After'] = String(Math.max(1, Math.ceil(retryAfter)));
+  const seconds = Number.isFinite(retryAfter) ? retryAfter : status === 503 ? RETRY_AFTER_SECONDS : undefined;
+  if (seconds !== undefined) headers['Retry-After'] = String(Math.max(1, Math.ceil(seconds)));
   if (status === 405) headers.Allow = 'GET, POST';
   const title = errorTitle(code);
   if (page) {

@@ -119,7 +119,9 @@ function changeList(changes: readonly Change[], options: { dryRun: boolean; insp
   const rows = changes.map(({ field, from, to }) => {
     // A password's values are told to nobody.
     const values =
-      options.inspect && field !== 'password' ? html`<dd>${shown(from)} → ${shown(to)}</dd>` : undefined;
+      options.inspect && field !== 'password'
+        ? html`<dd><bdi>${shown(from)}</bdi> → <bdi>${shown(to)}</bdi></dd>`
+        : undefined;
     return html`<div>
       <dt>${field}</dt>
       ${values}

@@ -42,6 +42,9 @@ export interface Ticket {
   release(): void;
 }
 
+/** The longest that a partial batch waits for the rest of a burst. */
+const MAX_BURST_GAP_MS = 250;
+
 /** One caller that waits for one contact. */
 interface Waiter {
   readonly id: string;
@@ -66,6 +69,8 @@ interface Batch {
  *   goes together in the next.
  * - A full batch starts at once beside others, up to `maxInFlight`; a partial one only when no call is under way, or when
  *   all that are have been for longer than `slowAfterMs`: so an answer that takes a minute stalls nobody.
+ * - After a call for several, a partial batch waits for as long as that call took (250 ms at most): in a burst more are coming.
+ *   Reads one after the other never wait.
  * - Where calls are scarce (`lingerMs`), a partial batch waits a little for company first.
  * - Equal ids in one batch are asked for once, with all the fields that anybody wants; so a contact may hold more fields than
  *   a caller asked for. Callers never share an object.
@@ -89,6 +94,8 @@ export class ContactReader {
   readonly #inFlight = new Set<Batch>();
   readonly #abortListeners = new AbortListeners();
   #openTickets = 0;
+  /** Until when a burst seems to go on: a partial batch waits for the rest of it. */
+  #burstUntil = -Infinity;
   #turnScheduled = false;
   #timer: NodeJS.Timeout | undefined;
 
@@ -211,6 +218,7 @@ export class ContactReader {
     const now = this.#now();
     const [oldest] = this.#urgent;
     if (oldest !== undefined && now - oldest.since < this.#lingerMs()) return false;
+    if (now < this.#burstUntil) return false;
     return [...this.#inFlight].every((batch) => now - batch.startedAt >= this.#slowAfterMs);
   }
 
@@ -241,6 +249,8 @@ export class ContactReader {
       for (const waiter of batch.waiters) waiter.reject(error as Error);
     } finally {
       this.#inFlight.delete(batch);
+      const now = this.#now();
+      if (ids.length > 1) this.#burstUntil = now + Math.min(now - batch.startedAt, MAX_BURST_GAP_MS);
       this.#scheduleTurn();
     }
   }
@@ -275,7 +285,7 @@ export class ContactReader {
     const [first] = this.#urgent;
     if (first !== undefined && this.#inFlight.size < this.#maxInFlight) {
       const slowAt = [...this.#inFlight].map((batch) => batch.startedAt + this.#slowAfterMs);
-      due.push(Math.max(first.since + this.#lingerMs(), ...slowAt));
+      due.push(Math.max(first.since + this.#lingerMs(), this.#burstUntil, ...slowAt));
     }
     const [oldest] = this.#patient;
     if (oldest !== undefined) due.push(oldest.since + this.#patienceMs);

@@ -18,7 +18,7 @@ export function chooseUsername(
   const name =
     rule === 'firstlast'
       ? `${text(mapped.meta.firstName)}${text(mapped.meta.lastName)}`.replace(/\s+/g, '')
-      : text(rule(contact)).trim();
+      : ruled(rule(contact)).trim();
   return name === '' ? email : name;
 }
 
@@ -27,6 +27,13 @@ export function* usernameCandidates(wanted: string): Generator<string> {
   yield wanted;
   for (let suffix = 2; suffix <= 9; suffix += 1) yield `${wanted}-${suffix}`;
   for (let attempt = 0; attempt < 10; attempt += 1) yield `${wanted}-${randomInt(10, 1_000_000)}`;
+}
+
+function ruled(name: unknown): string {
+  if (typeof name === 'string') return name;
+  throw new TypeError(
+    `username() must give a text, at once; it gave ${name instanceof Promise ? 'a promise' : typeof name}.`,
+  );
 }
 
 const text = (value: unknown): string => (typeof value === 'string' ? value : '');

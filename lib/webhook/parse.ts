@@ -80,7 +80,7 @@ export class WebhookParser {
 
   /** Whether the parameters name all that this action cannot do without. */
   isComplete(action: string, parameters: Parameters): boolean {
-    const needsContact = action in PARAMETERS_OF && action !== 'test';
+    const needsContact = Object.hasOwn(PARAMETERS_OF, action) && action !== 'test';
     return !needsContact || CONTACT_ID_NAMES.some((name) => values(parameters, name).length > 0);
   }
 
@@ -104,6 +104,8 @@ export class WebhookParser {
         candidate[parameter] = BOOLEAN_PARAMETERS.includes(parameter)
           ? first.trim().toLowerCase()
           : first.trim();
+        // A `+` that the CRM did not encode has become a space, which no address has.
+        if (parameter === 'email') candidate[parameter] = first.trim().replaceAll(' ', '+');
       }
     }
     if (!this.#validate(candidate)) {
