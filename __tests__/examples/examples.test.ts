@@ -1,0 +1,203 @@
+// Every example is run as its README says, with the built package.
+import { once } from 'node:events';
+import { request } from 'node:http';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { OntraportSandbox } from '../../lib/testing';
+import { Example } from './child';
+
+const started: Example[] = [];
+const cleanUps: (() => Promise<unknown>)[] = [];
+
+afterEach(async () => {
+  for (const example of started.splice(0)) await example.end();
+  for (const cleanUp of cleanUps.splice(0)) await cleanUp();
+});
+
+function start(args: readonly string[], env?: Readonly<Record<string, string>>): Example {
+  const example = new Example(args, env);
+  started.push(example);
+  return example;
+}
+
+/** `fetch` does not let one choose the host it names. */
+async function get(url: string, headers: Record<string, string>): Promise<{ status: number; text: string }> {
+  const sent = request(url, { headers, agent: false }).end();
+  const [response] = await once(sent, 'response');
+  let text = '';
+  for await (const chunk of response) text += String(chunk);
+  return { status: response.statusCode, text };
+}
+
+const DEMO = 'examples/demo/index.js';
+const NOW_YOU = /Now you: {2}(http:\S+)\//;
+
+describe('the demo', () => {
+  test('tells its story and ends with 0', async () => {
+    const { code, stdout, stderr } = await start([DEMO, '--once']).finished;
+
+    expect(stderr).toBe('');
+    expect(code).toBe(0);
+    const told = [
+      'Contact 1, Mary Smith, is created',
+      'She is given the tag "Add User to WP"',
+      'add arrives, and is answered with 200, created',
+      'User 1, mary@example.com, is there: customer',
+      'A welcome mail',
+      'password has come back to the contact',
+      'With this password she logs in, as mary@example.com',
+      'Her company and her plan change',
+      'The user follows: Globex, on the plan Gold',
+      'The tag "Customer" is removed',
+      'It is gone from the user too, who keeps: Add User to WP',
+      'The story held.',
+    ];
+    const places = told.map((sentence) => ({ sentence, at: stdout.indexOf(sentence) }));
+    expect(places.filter(({ at }) => at === -1)).toEqual([]);
+    expect(places).toEqual([...places].sort((one, other) => one.at - other.at));
+    expect(stdout).not.toMatch(/access_key|[0-9a-f]{32}/);
+  });
+
+  test('ends with 1 and says why when its story does not hold', async () => {
+    const { code, stderr } = await start([
+      '--require',
+      './__tests__/examples/fixtures/broken-repository.js',
+      DEMO,
+      '--once',
+    ]).finished;
+
+    expect(code).toBe(1);
+    expect(stderr).toContain('The story did not hold: it should be that the user follows changed fields.');
+  });
+
+  test('waits with its page after the story, and Ctrl-C ends it cleanly', async () => {
+    const demo = start([DEMO]);
+    const [, url] = await demo.says(NOW_YOU);
+
+    const page = await fetch(`${url}/`);
+    expect(page.status).toBe(200);
+    expect(page.headers.get('content-security-policy')).toContain("default-src 'none'");
+    expect(await page.text()).toContain('<h2 id="site-title">Users</h2>');
+
+    const state = await (await fetch(`${url}/demo/state`)).text();
+    expect(state).toContain('mary@example.com');
+    expect(state).not.toMatch(/passwordHash|syncState|\$2[aby]\$|access_key/);
+
+    const { code, signal, stderr } = await demo.end('SIGINT');
+    expect({ code, signal, stderr }).toEqual({ code: 0, signal: null, stderr: '' });
+  });
+
+  test('shows its page to this machine alone, and takes no form of another website', async () => {
+    const demo = start([DEMO]);
+    const [, url] = await demo.says(NOW_YOU);
+
+    expect((await get(`${url}/demo/state`, {})).status).toBe(200);
+    expect((await get(`${url}/demo/state`, { host: 'evil.example' })).status).toBe(403);
+    expect((await get(`${url}/demo/state`, { 'x-forwarded-for': '192.0.2.1' })).status).toBe(403);
+    const form = await fetch(`${url}/demo/contacts`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'text/plain' },
+      body: '{"email":"eve@example.com"}',
+    });
+    expect(form.status).toBe(415);
+  });
+
+  test('takes another port where the one it wants is taken', async () => {
+    const other = createServer().listen(0, '127.0.0.1');
+    cleanUps.push(() => new Promise((resolve) => other.close(resolve)));
+    await once(other, 'listening');
+    const port = String((other.address() as AddressInfo).port);
+    const { code, stdout } = await start([DEMO, '--once'], { PORT: port }).finished;
+
+    expect(stdout).toContain(`Port ${port} is taken`);
+    expect(code).toBe(0);
+  });
+
+  test('with the keys of a real account it says what to paste there, and shows the site alone', async () => {
+    const demo = start([DEMO], {
+      ONTRAPORT_APP_ID: '2_1_app',
+      ONTRAPORT_API_KEY: 'the-api-key',
+      PUBLIC_URL: 'https://site.example',
+    });
+    const [, url] = await demo.says(NOW_YOU);
+    const [, accessKey = ''] =
+      /https:\/\/site\.example\/\?wpf_action=add&access_key=([0-9a-f]{48})&contact_id=\[Contact ID\]&role=customer/.exec(
+        demo.stdout,
+      ) ?? [];
+    expect(demo.stdout).not.toContain('the-api-key');
+
+    // As through a tunnel.
+    const outside = { host: 'site.example', 'x-forwarded-for': '192.0.2.1' };
+    expect(await get(`${url}/?wpf_action=test&access_key=${accessKey}`, outside)).toEqual({
+      status: 200,
+      text: '{"ok":true,"action":"test"}',
+    });
+    expect((await get(`${url}/?wpf_action=test&access_key=wrong-key`, outside)).status).toBe(403);
+    expect((await get(`${url}/`, outside)).status).toBe(403);
+
+    const state = await (await fetch(`${url}/demo/state`)).json();
+    expect(state).toMatchObject({
+      hasAccount: false,
+      contacts: [],
+      users: [],
+      webhooks: [
+        { number: 1, action: 'test', status: 200 },
+        { number: 2, status: 403, outcome: 'INVALID_ACCESS_KEY' },
+      ],
+    });
+    expect((await demo.end('SIGTERM')).code).toBe(0);
+  });
+
+  test.each([
+    ['half of the keys of an account', { ONTRAPORT_APP_ID: '2_1_app' }, /^apiKey: is missing/],
+    ['a port that is none', { PORT: '70000' }, /^PORT is no port: 70000/],
+  ])('says what is wrong with %s, and ends', async (_what, env: Record<string, string>, message) => {
+    const { code, stderr } = await start([DEMO], env).finished;
+
+    expect(stderr).toMatch(message);
+    expect(stderr).not.toContain('    at ');
+    expect(code).toBe(1);
+  });
+});
+
+describe('the quick start', () => {
+  const SITE = 'examples/quick-start/site.js';
+
+  test('makes a user of a contact, and ends cleanly', async () => {
+    const sandbox = await OntraportSandbox.start();
+    cleanUps.push(() => sandbox.close());
+    const site = start([SITE], {
+      WPF_ACCESS_KEY: 'the-key-of-the-quick-start',
+      ONTRAPORT_APP_ID: sandbox.appId,
+      ONTRAPORT_API_KEY: sandbox.apiKey,
+      ONTRAPORT_BASE_URL: sandbox.baseUrl,
+    });
+    const [url] = await site.says(/http:\S+/);
+    const contactId = sandbox.addContact({ email: 'mary@example.com' });
+
+    const { status, json } = await sandbox.send({
+      url: `${url}?wpf_action=add&access_key=the-key-of-the-quick-start`,
+      shape: 'json',
+      contactId,
+    });
+    expect({ status, json }).toMatchObject({ status: 200, json: { outcome: 'created' } });
+    expect(await (await fetch(url)).text()).toBe('This site has 1 users.');
+
+    const { code, signal, stderr } = await site.end('SIGTERM');
+    expect({ code, signal, stderr }).toEqual({ code: 0, signal: null, stderr: '' });
+  });
+
+  test('names what is missing in the environment', async () => {
+    const { code, stderr } = await start([SITE]).finished;
+
+    expect(stderr).toContain('appId: is missing');
+    expect(code).toBe(1);
+  });
+});
+
+test('the example of a test passes', async () => {
+  const { code, stdout } = await start(['--test', 'examples/testing/site.test.js']).finished;
+
+  expect(stdout).toMatch(/^(# |ℹ )pass 5$/m);
+  expect(code).toBe(0);
+});

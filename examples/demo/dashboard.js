@@ -1,0 +1,168 @@
+// The demo's page and what it asks the server: a window into both the account and the site. A real site has nothing of this.
+const path = require('node:path');
+const express = require('express');
+const { ADD_TAG, FIELDS, PLANS, TAGS } = require('./account');
+
+const HEADERS = {
+  'Cache-Control': 'no-store',
+  'Content-Security-Policy':
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+  'Cross-Origin-Resource-Policy': 'same-origin',
+  'Referrer-Policy': 'no-referrer',
+  'X-Content-Type-Options': 'nosniff',
+};
+
+/** How many webhooks the page shows. */
+const SHOWN_WEBHOOKS = 50;
+
+/**
+ * The page. `sandbox` is undefined where the site talks to a real account: then the page shows the site alone.
+ * `previewUrl(action, contactId)` is the URL of a webhook for a person to open in a browser.
+ */
+function createDashboard({ site, sandbox, mails, previewUrl }) {
+  const handled = sandbox === undefined ? rememberWebhooks(site.webhook) : undefined;
+
+  const router = express.Router();
+  router.use(onlyFromThisMachine);
+  router.use((_request, response, next) => {
+    response.set(HEADERS);
+    next();
+  });
+  router.use(express.static(path.join(__dirname, 'public'), { cacheControl: false }));
+
+  router.get('/demo/state', (_request, response) => {
+    response.json({
+      hasAccount: sandbox !== undefined,
+      addTag: ADD_TAG,
+      tags: TAGS,
+      plans: Object.entries(PLANS).map(([id, label]) => ({ id, label })),
+      contacts: sandbox?.contacts().map((contact) => shownContact(contact, sandbox)) ?? [],
+      users: site.users.all().map((user) => shownUser(user, mails)),
+      webhooks: (sandbox?.deliveries.map(shownDelivery) ?? handled).slice(-SHOWN_WEBHOOKS),
+    });
+  });
+
+  router.get('/demo/preview/:contactId', async (request, response) => {
+    const { contactId } = request.params;
+    const user = await site.users.findByContactId(contactId);
+    response.redirect(303, previewUrl(user === null ? 'add' : 'update', contactId));
+  });
+
+  if (sandbox !== undefined) router.use('/demo/contacts', accountRoutes(sandbox));
+  return router;
+}
+
+/** What the page does in the account, as a person would do it in Ontraport. */
+function accountRoutes(sandbox) {
+  const router = express.Router();
+  router.use(express.json({ limit: '10kb' }));
+  // A form of another website cannot send JSON without the browser asking us first.
+  router.use((request, response, next) => {
+    if (request.is('json')) next();
+    else response.status(415).json({ message: 'Send JSON.' });
+  });
+
+  router.post('/', (request, response) => {
+    const fields = fieldsOf(request.body);
+    if (!fields.email) response.status(422).json({ message: 'A contact needs an email here.' });
+    else response.status(201).json({ id: sandbox.addContact(fields) });
+  });
+
+  router.use('/:id', (request, response, next) => {
+    if (sandbox.contact(request.params.id) !== undefined) next();
+    else response.status(404).json({ message: 'There is no such contact.' });
+  });
+  router.patch('/:id', (request, response) => {
+    sandbox.updateContact(request.params.id, fieldsOf(request.body));
+    response.json({});
+  });
+  router.put('/:id/tags', (request, response) => {
+    const { tag, has } = request.body;
+    if (!TAGS.includes(tag)) response.status(422).json({ message: 'There is no such tag.' });
+    else {
+      if (has === true) sandbox.tag(request.params.id, tag);
+      else sandbox.untag(request.params.id, tag);
+      response.json({});
+    }
+  });
+  return router;
+}
+
+/** The fields that the page may write, out of what it sent. */
+function fieldsOf(body) {
+  const fields = {};
+  for (const name of ['firstname', 'lastname', 'email', 'company', 'plan']) {
+    const value = body[name];
+    if (typeof value === 'string') fields[FIELDS[name] ?? name] = value.trim().slice(0, 200);
+  }
+  return fields;
+}
+
+function shownContact(contact, sandbox) {
+  const { id, firstname, lastname, email, company } = contact;
+  return {
+    id,
+    firstname,
+    lastname,
+    email,
+    company,
+    plan: contact[FIELDS.plan],
+    password: contact[FIELDS.password],
+    tags: sandbox.tagsOf(id),
+  };
+}
+
+const shownUser = ({ id, contactId, username, email, role, tags, meta }, mails) => ({
+  id,
+  contactId,
+  username,
+  email,
+  role,
+  tags,
+  meta,
+  isWelcomed: mails.some(({ to }) => to === email),
+});
+
+const shownDelivery = ({ number, contactId, status, json, body, error }) => ({
+  number,
+  contactId,
+  action: json?.action,
+  status,
+  outcome: error ?? json?.code ?? told(json ?? {}),
+  answer: json === undefined ? body : JSON.stringify(json, null, 2),
+});
+
+const told = ({ outcome = '', reason, warnings = [] }) =>
+  [reason === undefined ? outcome : `${outcome}: ${reason}`, ...warnings.map(({ code }) => code)].join(', ');
+
+/** With a real account nobody knows what was sent; what arrived is told by the middleware's events. */
+function rememberWebhooks(webhook) {
+  const webhooks = [];
+  let number = 0;
+  const remember = (shown) => {
+    webhooks.push({ number: ++number, ...shown });
+    if (webhooks.length > SHOWN_WEBHOOKS) webhooks.shift();
+  };
+  webhook.on('webhook.processed', (event) => {
+    const { action, contactId, dryRun } = event;
+    remember({ action, contactId, status: 200, outcome: dryRun ? `dry run: ${told(event)}` : told(event) });
+  });
+  webhook.on('webhook.failed', ({ action, contactId, status, code, detail }) => {
+    remember({ action, contactId, status, outcome: code, answer: detail });
+  });
+  return webhooks;
+}
+
+/**
+ * The page shows contacts, and passwords: it is for a browser on this machine. A tunnel that lets Ontraport reach the webhook,
+ * and a website whose name was made to point here, come with another host.
+ */
+function onlyFromThisMachine(request, response, next) {
+  const isLocal = ['localhost', '127.0.0.1'].includes(request.hostname);
+  const isForwarded = 'x-forwarded-for' in request.headers || 'forwarded' in request.headers;
+  if (isLocal && !isForwarded) next();
+  else response.status(403).type('text').send('This page is for a browser on the machine it runs on.');
+}
+
+module.exports = { createDashboard };

@@ -1,0 +1,140 @@
+// Starts the demo: a site, and beside it an Ontraport account to play with. With --once it tells its story and ends.
+const { randomBytes } = require('node:crypto');
+const { once } = require('node:events');
+const { createServer } = require('node:http');
+const { isWpFusionError, OntraportClient } = require('wp-fusion-webhook');
+const { OntraportSandbox } = require('wp-fusion-webhook/testing');
+const { addAutomations, addContacts, FIELDS, setUpAccount, webhookUrls } = require('./account');
+const { createDashboard } = require('./dashboard');
+const { createSite } = require('./site');
+const { StoryError, tellStory } = require('./story');
+
+const { env } = process;
+const isOnce = process.argv.includes('--once');
+const isReal = env.ONTRAPORT_APP_ID !== undefined || env.ONTRAPORT_API_KEY !== undefined;
+const say = (text) => console.log(text);
+
+/** What has to be ended, the first started last. */
+const running = [];
+
+async function main() {
+  if (isReal && isOnce) {
+    throw new Error(
+      '--once tells the story of the sandbox: run it without ONTRAPORT_APP_ID and ONTRAPORT_API_KEY.',
+    );
+  }
+  const sandbox = isReal ? undefined : await OntraportSandbox.start();
+  if (sandbox !== undefined) {
+    running.push(() => sandbox.close());
+    setUpAccount(sandbox);
+  }
+
+  // One key for Ontraport, another for a person with a browser, who is shown values.
+  const accessKey = randomBytes(24).toString('hex');
+  const previewKey = randomBytes(24).toString('hex');
+  const mails = [];
+  const site = createSite({
+    accessKey: [
+      { key: accessKey, name: 'Ontraport' },
+      { key: previewKey, name: 'preview', inspect: true },
+    ],
+    crm: new OntraportClient({
+      appId: sandbox?.appId ?? env.ONTRAPORT_APP_ID,
+      apiKey: sandbox?.apiKey ?? env.ONTRAPORT_API_KEY,
+      baseUrl: sandbox?.baseUrl,
+    }),
+    fields: isReal ? {} : { plan: FIELDS.plan },
+    returnPassword: returnPassword(),
+    sendMail: (mail) => void mails.push(mail),
+  });
+  const previewUrl = (action, contactId) =>
+    webhookUrls('', previewKey)[action].replace('[Contact ID]', encodeURIComponent(contactId));
+  site.app.use(createDashboard({ site, sandbox, mails, previewUrl }));
+
+  const server = await listen(site.app);
+  running.push(async () => {
+    const closed = once(server, 'close');
+    server.close();
+    await site.webhook.close();
+    server.closeAllConnections();
+    await closed;
+  });
+  const siteUrl = `http://127.0.0.1:${server.address().port}`;
+
+  if (sandbox === undefined) sayHowToConnect(accessKey, siteUrl);
+  else {
+    addAutomations(sandbox, webhookUrls(siteUrl, accessKey));
+    say('A site and an Ontraport account, both on this machine. This is what happens between them:\n');
+    await tellStory({ sandbox, users: site.users, siteUrl, mails, say });
+    addContacts(sandbox);
+  }
+  if (isOnce) {
+    say('\nThe story held.');
+    await stop();
+    return;
+  }
+
+  say(`\nNow you:  ${siteUrl}/\nCtrl-C ends it.`);
+  for (const signal of ['SIGINT', 'SIGTERM']) {
+    // A second Ctrl-C is Node's own: it ends the process at once.
+    process.once(signal, () => {
+      say('\nEnding.');
+      stop().catch(fail);
+    });
+  }
+}
+
+async function stop() {
+  for (const end of running.splice(0).reverse()) await end();
+}
+
+function returnPassword() {
+  const field = isReal ? env.ONTRAPORT_PASSWORD_FIELD : FIELDS.password;
+  return field === undefined ? undefined : { field };
+}
+
+function sayHowToConnect(accessKey, siteUrl) {
+  const { add, update, updateTags } = webhookUrls(env.PUBLIC_URL ?? 'https://YOUR-SITE', accessKey);
+  say(`A site that talks to your Ontraport  Its users are forgotten when it ends.
+
+Ontraport has to reach this machine: let a tunnel lead to ${siteUrl}${env.PUBLIC_URL === undefined ? ', and put its name in the place of YOUR-SITE' : ''}.
+In an automation, add the element "Webhook" with one of these as its URL, POST, no data:
+
+  a contact becomes a user   ${add}
+  a field changed            ${update}
+  a tag came or went         ${updateTags}
+
+The access key is made anew at each start.`);
+}
+
+/** Listens on loopback, on PORT or 3000, or on a free port where that one is taken. */
+async function listen(app) {
+  const wanted = Number(env.PORT ?? 3000);
+  if (!Number.isInteger(wanted) || wanted < 0 || wanted > 65535)
+    throw new Error(`PORT is no port: ${env.PORT}`);
+  try {
+    return await listenOn(app, wanted);
+  } catch (error) {
+    if (error.code !== 'EADDRINUSE') throw error;
+    say(`Port ${wanted} is taken; another one will do.\n`);
+    return await listenOn(app, 0);
+  }
+}
+
+async function listenOn(app, port) {
+  const server = createServer(app).listen(port, '127.0.0.1');
+  await once(server, 'listening');
+  return server;
+}
+
+function fail(error) {
+  // What we or the package say of a mistake needs no stack.
+  const isPlain = error.constructor === Error || error instanceof StoryError || isWpFusionError(error);
+  console.error(isPlain ? error.message : error);
+  process.exitCode = 1;
+}
+
+main().catch(async (error) => {
+  fail(error);
+  await stop();
+});
