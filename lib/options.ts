@@ -1,10 +1,10 @@
 // The options of wpFusionWebhook() become one resolved, frozen configuration. Everything that can be wrong is found here.
-import { closest, distance } from 'fastest-levenshtein';
 import type { Contact, CrmClient } from './crm/client';
 import { ConfigurationError } from './errors';
 import type { Hooks, Notifier } from './events';
 import { consoleLogger, silentLogger, type Logger } from './logger';
 import { BUILT_IN_ACTIONS } from './queue/webhook';
+import { refuseUnknownOptions, suggestion } from './unknown-options';
 import type { FieldMap, FieldSpec } from './users/field-map';
 import { BcryptHasher, type PasswordHasher } from './users/password-hasher';
 import type { PublicUser, User, UserRepository } from './users/repository';
@@ -162,7 +162,7 @@ export function resolveOptions(options: WpFusionWebhookOptions): Configuration {
     refuse('queue', 'this version has no queue yet; leave it out, webhooks are processed in the request');
   if (worker !== undefined)
     refuse('worker', 'this version has no queue yet that a worker could work off; leave it out');
-  requireKnownNames('', options, OPTION_NAMES);
+  refuseUnknownOptions(options, OPTION_NAMES);
 
   const logger = resolveLogger(options.logger);
   const crm = requireMethods('crm', options.crm, ['getContacts', 'updateContact']);
@@ -238,7 +238,7 @@ function resolveAccessKeys(
     if (entry === undefined) refuse(path, UNSET);
     const settings = typeof entry === 'string' ? { key: entry } : entry;
     requireObject(path, settings);
-    requireKnownNames(`${path}.`, settings, ['key', 'name', 'actions', 'inspect']);
+    refuseUnknownOptions(settings, ['key', 'name', 'actions', 'inspect'], `${path}.`);
     const keyPath = typeof entry === 'string' ? path : `${path}.key`;
     if (settings.key === undefined) refuse(keyPath, UNSET);
     if (typeof settings.key !== 'string') refuse(keyPath, `must be a text, got ${typeName(settings.key)}`);
@@ -254,7 +254,7 @@ function resolveAccessKeys(
     const allowed = settings.actions?.map((action) => {
       const name = action.toLowerCase();
       if (!knownActions.includes(name))
-        refuse(`${path}.actions`, `${quote(action)} is no action${suggest(name, knownActions)}`);
+        refuse(`${path}.actions`, `${quote(action)} is no action${suggestion(name, knownActions)}`);
       return name;
     });
     return {
@@ -284,7 +284,7 @@ function resolveFields(given: WpFusionWebhookOptions['fields']): FieldMap {
     if (name === '' || name === '__proto__') refuse('fields', `${quote(name)} cannot be a local name`);
     const spec: FieldSpec = typeof value === 'string' ? { from: value } : value;
     requireObject(path, spec);
-    requireKnownNames(`${path}.`, spec, ['from', 'blank', 'raw', 'transform']);
+    refuseUnknownOptions(spec, ['from', 'blank', 'raw', 'transform'], `${path}.`);
     requireText(`${path}.from`, spec.from);
     if (spec.blank !== undefined) requireOneOf(`${path}.blank`, spec.blank, ['keep', 'clear']);
     if (spec.raw !== undefined) requireBoolean(`${path}.raw`, spec.raw);
@@ -307,7 +307,7 @@ function resolveFields(given: WpFusionWebhookOptions['fields']): FieldMap {
 
 function resolveRoles(given: WpFusionWebhookOptions['roles'] = {}): RolePolicy {
   requireObject('roles', given);
-  requireKnownNames('roles.', given, ['assignable', 'default', 'protected']);
+  refuseUnknownOptions(given, ['assignable', 'default', 'protected'], 'roles.');
   const assignable = requireTexts('roles.assignable', given.assignable ?? ['subscriber']);
   if (given.protected !== undefined && typeof given.protected !== 'function') {
     requireTexts('roles.protected', given.protected);
@@ -325,7 +325,7 @@ function resolveReturnPassword(
 ): Configuration['returnPassword'] {
   if (given === undefined) return undefined;
   requireObject('returnPassword', given);
-  requireKnownNames('returnPassword.', given, ['field', 'usernameField']);
+  refuseUnknownOptions(given, ['field', 'usernameField'], 'returnPassword.');
   const field = requireText('returnPassword.field', given.field);
   for (const [name, spec] of fields) {
     if (spec.from !== field) continue;
@@ -345,7 +345,7 @@ function resolveReturnPassword(
 function resolveHooks(given: Hooks = {}): Hooks {
   requireObject('hooks', given);
   const names = ['beforeCreate', 'beforeUpdate', 'beforeTagsChange', 'afterCreate', 'afterUpdate'] as const;
-  requireKnownNames('hooks.', given, names);
+  refuseUnknownOptions(given, names, 'hooks.');
   for (const [name, hook] of Object.entries(given) as [string, unknown][]) {
     if (hook !== undefined && typeof hook !== 'function') {
       refuse(`hooks.${name}`, `must be a function, got ${typeName(hook)}`);
@@ -401,29 +401,9 @@ const withoutUndefined = <Value>(
     NonNullable<Value>
   >;
 
-/** `; did you mean "update"?`, where a known name is near. */
-function suggest(name: string, known: readonly string[]): string {
-  const nearest = closest(name, [...known]);
-  return distance(name.toLowerCase(), nearest.toLowerCase()) <= Math.max(2, name.length / 3)
-    ? `; did you mean ${quote(nearest)}?`
-    : '';
-}
-
 function requireObject(option: string, value: unknown): asserts value is object {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     refuse(option, `must be an object, got ${typeName(value)}`);
-  }
-}
-
-function requireKnownNames(prefix: string, value: object, known: readonly string[]): void {
-  for (const name of Object.keys(value)) {
-    if (!known.includes(name)) {
-      const nearest = suggest(name, known);
-      throw new ConfigurationError(
-        `${prefix}${name}`,
-        nearest === '' ? `is no option. There are: ${known.join(', ')}.` : `is no option${nearest}`,
-      );
-    }
   }
 }
 

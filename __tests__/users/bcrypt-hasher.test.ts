@@ -181,11 +181,11 @@ describe('options', () => {
   ])('refuses %s and asks whether %s was meant', (option, meant) => {
     const error = thrown({ [option]: 10 });
     expect(error.option).toBe(option);
-    expect(error.message).toContain(`Did you mean ${meant}?`);
+    expect(error.message).toContain(`did you mean "${meant}"?`);
   });
 
   it('names what there is where nothing is near', () => {
-    expect(thrown({ pepper: 'x' }).message).toContain('It has cost, generatedCost, maxThreads.');
+    expect(thrown({ pepper: 'x' }).message).toContain('There are: cost, generatedCost, maxThreads.');
   });
 
   it.each([12, null, 'cost'])('refuses %p for an object', (options) => {
@@ -195,7 +195,7 @@ describe('options', () => {
   it.each([
     [undefined],
     [{}],
-    [{ cost: undefined, generatedCost: undefined, maxThreads: undefined, misspelt: undefined }],
+    [{ cost: undefined, generatedCost: undefined, maxThreads: undefined }],
     [{ cost: 4, generatedCost: 31, maxThreads: 1 }],
   ])('takes %p', (options) => {
     expect(construct(options)).not.toThrow();

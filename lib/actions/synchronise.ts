@@ -103,7 +103,7 @@ export function withoutPasswords(run: Run, contact: Contact): Contact {
 }
 
 /** Whether somebody else wrote in between, so that reading again helps. */
-export function isOvertaken(error: unknown): boolean {
+function isOvertaken(error: unknown): boolean {
   const code = codeOf(error);
   return code === 'STALE_USER' || code === 'USER_NOT_FOUND' || duplicateField(error) === 'contactId';
 }

@@ -21,7 +21,7 @@ export interface FieldSpec {
 export type FieldMap = ReadonlyMap<string, FieldSpec>;
 
 /** The local names that are properties of the user; any other one lands in `user.meta`. */
-export const USER_PROPERTIES = ['email', 'username', 'password', 'role'] as const;
+const USER_PROPERTIES = ['email', 'username', 'password', 'role'] as const;
 
 /** What the field map makes of a contact. `null` is blank. */
 export interface MappedContact {

@@ -1,11 +1,11 @@
 // Turns passwords into hashes: the interface that a host may implement, and bcrypt in worker threads, which is the default.
 import { hash as bcryptHash } from 'bcryptjs';
-import { closest, distance } from 'fastest-levenshtein';
 import { timingSafeEqual } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { ConfigurationError, WpFusionError } from '../errors';
+import { refuseUnknownOptions } from '../unknown-options';
 import type { BcryptJob, BcryptMessage } from './bcrypt-worker';
 
 /**
@@ -79,7 +79,10 @@ export class BcryptHasher implements PasswordHasher {
 
   /** Throws a {@link ConfigurationError} for an option that is misspelt or out of its range. */
   constructor(options: BcryptHasherOptions = {}) {
-    refuseUnknownOptions(options);
+    if (typeof (options as unknown) !== 'object' || (options as unknown) === null) {
+      throw new ConfigurationError('options', 'BcryptHasher takes an object, such as { cost: 12 }.');
+    }
+    refuseUnknownOptions(options, OPTIONS);
     const { cost = 10, generatedCost = 4, maxThreads = Math.max(1, availableParallelism() - 1) } = options;
     this.#cost = wholeNumber('cost', cost, 4, 31);
     this.#generatedCost = wholeNumber('generatedCost', generatedCost, 4, 31);
@@ -316,21 +319,6 @@ function messageOf(thrown: unknown): string {
 }
 
 const OPTIONS = ['cost', 'generatedCost', 'maxThreads'] as const satisfies (keyof BcryptHasherOptions)[];
-
-function refuseUnknownOptions(options: unknown): void {
-  if (typeof options !== 'object' || options === null) {
-    throw new ConfigurationError('options', 'BcryptHasher takes an object, such as { cost: 12 }.');
-  }
-  for (const [name, value] of Object.entries(options)) {
-    if (value === undefined || OPTIONS.some((option) => option === name)) continue;
-    const meant = closest(name, OPTIONS);
-    const near = distance(name.toLowerCase(), meant.toLowerCase()) <= meant.length / 2;
-    throw new ConfigurationError(
-      name,
-      `BcryptHasher has no such option.${near ? ` Did you mean ${meant}?` : ` It has ${OPTIONS.join(', ')}.`}`,
-    );
-  }
-}
 
 function wholeNumber(option: string, value: unknown, from: number, to: number): number {
   if (typeof value === 'number' && Number.isInteger(value) && value >= from && value <= to) return value;

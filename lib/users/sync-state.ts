@@ -4,7 +4,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 
 /** The password of a user that may not be in the CRM yet. */
-export interface PasswordDebt {
+interface PasswordDebt {
   /** One id for every process that may have a write to the CRM under way; it takes its own away when that write is over. */
   readonly claims: readonly string[];
   /** Seconds since 1970 when the last claim was made. */

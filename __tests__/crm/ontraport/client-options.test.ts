@@ -53,9 +53,9 @@ test.each<[option: string, options: object]>([
 });
 
 test('a misspelt option gets the name that was meant', () => {
-  expect(errorOf({ ...KEYS, apikey: 'x' }).message).toContain('Did you mean apiKey?');
-  expect(errorOf({ ...KEYS, timeout: 5 }).message).toContain('Did you mean timeoutMs?');
-  expect(errorOf({ ...KEYS, colour: 5 }).message).toContain('There are appId, apiKey');
+  expect(errorOf({ ...KEYS, apikey: 'x' }).message).toContain('did you mean "apiKey"?');
+  expect(errorOf({ ...KEYS, timeout: 5 }).message).toContain('did you mean "timeoutMs"?');
+  expect(errorOf({ ...KEYS, colour: 5 }).message).toContain('There are: appId, apiKey');
 });
 
 test('undefined equals not given', () => {

@@ -1,7 +1,7 @@
 // The options of an OntraportClient: everything that can be wrong with them is found at construction.
 
-import { closest, distance } from 'fastest-levenshtein';
 import { ConfigurationError } from '../../errors';
+import { refuseUnknownOptions } from '../../unknown-options';
 
 /** What an {@link OntraportClient} takes. `undefined` equals not given. */
 export interface OntraportClientOptions {
@@ -52,10 +52,7 @@ export function resolveOptions(options: OntraportClientOptions): ResolvedOptions
   if (typeof given !== 'object' || given === null) {
     throw new ConfigurationError('options', 'must be an object: { appId, apiKey }.');
   }
-  for (const name of Object.keys(given)) {
-    if ((NAMES as readonly string[]).includes(name)) continue;
-    throw new ConfigurationError(name, `OntraportClient has no such option. ${suggestion(name)}`);
-  }
+  refuseUnknownOptions(given, NAMES);
   return {
     appId: credential('appId', options.appId),
     apiKey: credential('apiKey', options.apiKey),
@@ -65,13 +62,6 @@ export function resolveOptions(options: OntraportClientOptions): ResolvedOptions
     maxConcurrentCalls: positiveInteger('maxConcurrentCalls', options.maxConcurrentCalls ?? 4),
     maxResponseBytes: positiveInteger('maxResponseBytes', options.maxResponseBytes ?? 10_000_000),
   };
-}
-
-function suggestion(name: string): string {
-  const nearest = closest(name, NAMES);
-  return distance(name.toLowerCase(), nearest.toLowerCase()) <= 3
-    ? `Did you mean ${nearest}?`
-    : `There are ${NAMES.join(', ')}.`;
 }
 
 function credential(name: 'appId' | 'apiKey', value: unknown): string {

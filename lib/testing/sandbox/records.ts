@@ -52,8 +52,7 @@ export const splitList = (value: string | null | undefined): string[] =>
   (value ?? '').split('*/*').filter((part) => part !== '');
 
 /** Ids as `*\/*12*\/*15*\/*`. */
-export const joinList = (ids: readonly string[]): string =>
-  ids.length === 0 ? '' : `*/*${ids.join('*/*')}*/*`;
+const joinList = (ids: readonly string[]): string => (ids.length === 0 ? '' : `*/*${ids.join('*/*')}*/*`);
 
 /** A value as the account stores it. */
 export const storedValue = (value: SandboxValue): string | null => {

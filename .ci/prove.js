@@ -1,0 +1,17 @@
+// `npm run prove`: what takes longer than a change can wait for. Run by hand, its result goes into the notes of a release.
+const { spawnSync } = require('node:child_process');
+
+const run = (name, command, env = {}) => {
+  console.log(`\n== ${name}`);
+  const { status } = spawnSync(command, { shell: true, stdio: 'inherit', env: { ...process.env, ...env } });
+  return { name, ok: status === 0 };
+};
+
+const results = [
+  run('build', 'npm run --silent build'),
+  run('2,000 random interleavings', 'npx jest __tests__/actions/interleavings.test.ts', { FC_RUNS: '2000' }),
+  run('every race, five times', 'for round in 1 2 3 4 5; do npx jest __tests__/actions || exit 1; done'),
+  run('the tarball in host projects', 'npm run --silent packaging'),
+];
+for (const { name, ok } of results) console.log(`${ok ? 'passed' : 'FAILED'}  ${name}`);
+process.exitCode = results.every(({ ok }) => ok) ? 0 : 1;
