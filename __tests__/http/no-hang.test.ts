@@ -31,7 +31,8 @@ async function startSite(variant: HostVariant): Promise<Site> {
     crm: new MemoryCrm(),
     users: new CountingUsers(),
     passwordHasher: cheapHasher,
-    timeoutMs: 200,
+    // Long enough for every answer of forty hosts at once, on a busy machine; two tests wait for its end.
+    timeoutMs: 1500,
     logger: false,
   });
   const listeners = new Set<(code: unknown) => void>();

@@ -12,7 +12,7 @@ test.each([
   const sandbox = await OntraportSandbox.start();
   try {
     const users = new MemoryUserRepository();
-    const app = (express as typeof express5)();
+    const app = express();
     const webhook = wpFusionWebhook({
       accessKey: 'the-key-of-this-test',
       crm: new OntraportClient({ appId: sandbox.appId, apiKey: sandbox.apiKey, baseUrl: sandbox.baseUrl }),

@@ -39,7 +39,8 @@ const SCHEMA = {
   type: 'object',
   properties: {
     contact_id: { type: 'string', contactId: true, explain: 'is no contact id of this CRM' },
-    role: { type: 'string', maxLength: 100, explain: 'is longer than 100 characters' },
+    // Whether it can be given is the role policy's to say, with a warning.
+    role: { type: 'string' },
     email: { type: 'string', maxLength: 254, pattern: '^[^\\s@]+@[^\\s@]+$', explain: 'is no email address' },
     send_notification: boolean,
     async: boolean,

@@ -59,6 +59,16 @@ export function readParsedBody(request: WebhookRequest): { body: Body } | undefi
   return { body: fromValue(body) };
 }
 
+/** The trouble with a parsed body that is larger than `limit`, by its own size or by what the request says of it. */
+export function parsedBodyTrouble(request: WebhookRequest, limit: number): WpFusionError | undefined {
+  const { body, headers } = request;
+  const size =
+    typeof body === 'string' || body instanceof Uint8Array
+      ? Buffer.byteLength(body)
+      : Number(headers['content-length'] ?? 0);
+  return size > limit ? tooLarge(limit) : undefined;
+}
+
 /** Reads the body from the stream, up to `limit` bytes. Resolves in any case: with nothing where there is nothing to read. */
 export async function readStream(request: WebhookRequest, limit: number, signal: AbortSignal): Promise<Body> {
   const { headers } = request;

@@ -4,6 +4,7 @@ import type { Webhook } from '../queue/webhook';
 import type { Authenticator, Permission } from './authenticate';
 import type { WebhookParser } from './parse';
 import {
+  parsedBodyTrouble,
   readParsedBody,
   readQuery,
   readStream,
@@ -64,6 +65,8 @@ export async function receive(request: WebhookRequest, door: Door, signal: Abort
   permission ??= authenticate(bearerKey(request));
   refuseByMethodOrClosing(request, door);
 
+  const tooLarge = parsed === undefined ? undefined : parsedBodyTrouble(request, door.bodyLimit);
+  if (tooLarge !== undefined) throw tooLarge;
   const parameters = combine(query, body);
   if (body !== undefined && 'trouble' in body && isNeeded(body.trouble, door, parameters)) throw body.trouble;
   const action = door.parser.action(parameters);
@@ -107,8 +110,8 @@ const keysOf = (body: Body): (string | null)[] =>
   body !== undefined && 'parameters' in body ? keysIn(body.parameters) : [];
 
 function headerKey(request: WebhookRequest): string[] {
-  const header = request.headers['x-access-key'];
-  return header === undefined ? [] : [header].flat().filter((key) => key !== '');
+  // As they came: Node joins repeated headers with a comma, which a key may hold.
+  return (request.headersDistinct['x-access-key'] ?? []).filter((key) => key !== '');
 }
 
 /** `Authorization` may be meant for somebody else (a proxy, the host's API): looked at only where no other place holds a key. */
