@@ -8,7 +8,7 @@ import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Contact } from '../crm/client';
 import type { ContactReader } from '../crm/contact-reader';
-import { codeOf, isWpFusionError } from '../errors';
+import { codeOf, isWpFusionError, WpFusionError } from '../errors';
 import type { Configuration } from '../options';
 import { describeError } from '../redact';
 import type { User, UserChanges, UserRepository } from '../users/repository';
@@ -36,8 +36,10 @@ export interface Returning {
 /** Tries for about an hour; then the debt waits for the contact's next webhook. */
 const MAX_FAILURES = 70;
 const MAX_BACKOFF_MS = 60_000;
-/** How often another process is given time to finish before its password is replaced. */
+/** How often we look whether another process finishes before its password is replaced. */
 const MAX_LOOKS = 4;
+/** How often a claim that somebody else overtook is tried again, before the storage is called broken. */
+const MAX_ROUNDS = 20;
 
 /** The returns of one middleware, at most one a contact. */
 export class PasswordReturns {
@@ -161,13 +163,15 @@ export class PasswordReturns {
   /** Takes the claim away. `false`: another process has given another password and the CRM shows neither; write again. */
   async #settle(job: PasswordReturn): Promise<boolean> {
     const ours = fingerprint(job.hash);
-    for (let looks = 1; ;) {
+    for (let round = 1; round <= MAX_ROUNDS; round += 1) {
       const user = await this.users.findByContactId(job.contactId);
       if (user?.passwordHash == null) return true;
       const state = parseSyncState(user.syncState);
       const current = fingerprint(user.passwordHash);
       const chosenByThePerson = current !== state.hash;
-      if (chosenByThePerson || current === ours || (await this.#isShown(user))) {
+      const isOurs = !chosenByThePerson && current === ours;
+      const shown = chosenByThePerson || isOurs ? undefined : await this.#shownPassword(job.contactId);
+      if (chosenByThePerson || isOurs || (await this.logsIn(user, shown))) {
         const password = chosenByThePerson ? undefined : withoutClaim(state, job.claim);
         if (await this.change(user, {}, { ...state, password })) {
           await this.#step('return: debt cleared');
@@ -175,27 +179,21 @@ export class PasswordReturns {
         }
         continue;
       }
-      // Another process gave the user a password while ours was on its way, and the CRM does not show that one.
-      const showsOurs = (await this.#shownPassword(job.contactId)) === job.password;
-      if (!showsOurs && looks < MAX_LOOKS) {
-        looks += 1;
-        await sleep(100 + Math.random() * 200, undefined, { signal: this.closed, ref: false }).catch(
-          () => undefined,
-        );
+      // Another process gave the user a password while ours was on its way, and the CRM does not show that one. It may be about
+      // to arrive; else what the CRM shows is made true.
+      const showsOurs = shown === job.password;
+      if (!showsOurs && round < MAX_LOOKS) {
+        const pause = 100 + Math.random() * 200;
+        await sleep(pause, undefined, { signal: this.closed, ref: false }).catch(() => undefined);
         continue;
       }
-      const made = await this.change(
-        user,
-        { passwordHash: job.hash },
-        withClaim({ ...state, hash: ours }, job.claim),
-      );
-      if (made && !showsOurs) return false;
+      const next = withClaim({ ...state, hash: ours }, job.claim);
+      if ((await this.change(user, { passwordHash: job.hash }, next)) && !showsOurs) return false;
     }
-  }
-
-  /** Whether the password that the CRM shows logs in. Throws a `CRM_…` error where it cannot be asked. */
-  async #isShown(user: User): Promise<boolean> {
-    return user.contactId !== null && this.logsIn(user, await this.#shownPassword(user.contactId));
+    throw new WpFusionError(
+      'REPOSITORY_FAILED',
+      `The user was changed by somebody else ${MAX_ROUNDS} times in a row.`,
+    );
   }
 
   async #shownPassword(contactId: string): Promise<string | undefined> {
