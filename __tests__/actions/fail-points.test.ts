@@ -151,7 +151,7 @@ test('a write to the CRM that outlives its process is made good by the next webh
   expect(claims).toHaveLength(1);
   sandbox.updateContact(contactId, { f1: 'the late write of a dead process' });
   const answer = await second.ping('update', contactId);
-  expect(answer.json['warnings']).toEqual([]);
+  expect(answer.json.warnings).toEqual([]);
   expect(await crmPasswordLogsIn(sandbox, users, contactId)).toBe(true);
   held.release();
 });
@@ -183,7 +183,7 @@ test('an uncertain write repeats the same password, and never in the CRM’s bac
     .filter(({ method }) => method === 'PUT')
     .map(({ body }) => body as Record<string, unknown>);
   expect(writes).toHaveLength(3);
-  expect(new Set(writes.map((body) => body['f1'])).size).toBe(1);
+  expect(new Set(writes.map((body) => body.f1)).size).toBe(1);
   expect(writes.some((body) => 'background_request' in body)).toBe(false);
 });
 

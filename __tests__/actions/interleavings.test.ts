@@ -24,8 +24,8 @@ let changes = 0;
 function change(id: string, to = (changes += 1)): number {
   sandbox.updateContact(id, { f2: `plan ${to}` });
   const [tag, other] = to % 2 === 0 ? ['Customer', 'VIP'] : ['VIP', 'Customer'];
-  sandbox.tag(id, tag!);
-  sandbox.untag(id, other!);
+  sandbox.tag(id, tag);
+  sandbox.untag(id, other);
   return to;
 }
 
@@ -40,7 +40,7 @@ function expectNewest(id: string, action: Action): void {
   const found = users.all().filter((user) => user.contactId === id);
   expect(found).toHaveLength(1);
   expect([...found[0]!.tags].sort()).toEqual([...sandbox.tagsOf(id)].sort());
-  if (action !== 'update_tags') expect(found[0]!.meta['plan']).toBe(sandbox.contact(id)!['f2']);
+  if (action !== 'update_tags') expect(found[0]!.meta.plan).toBe(sandbox.contact(id)!.f2);
 }
 
 const HOLDS = [
@@ -112,7 +112,7 @@ test('any interleaving of webhooks, changes and answers ends in one user equal t
         for (const one of operations) {
           if (one === 'change') change(id);
           else if (one === 'answer one') held.release(1);
-          else ends.push(processes[one.at as 0 | 1].ping(one.ping, id));
+          else ends.push(processes[one.at].ping(one.ping, id));
           // One turn of the event loop for what is under way.
           await new Promise((resolve) => setImmediate(resolve));
         }
@@ -125,7 +125,7 @@ test('any interleaving of webhooks, changes and answers ends in one user equal t
         await until(() => crmPasswordLogsIn(sandbox, users, id));
       },
     ),
-    { numRuns: Number(process.env['FC_RUNS'] ?? 60), endOnFailure: true },
+    { numRuns: Number(process.env.FC_RUNS ?? 60), endOnFailure: true },
   );
   await Promise.all(processes.map(({ webhook }) => webhook.close()));
   for (const { contactId } of users.all())

@@ -17,7 +17,7 @@ test.each([1, 2])('ten simultaneous add for each of twenty contacts, %i process(
     Array.from({ length: 200 }, (_, index) => sites[index % processes]!.ping('add', ids[index % 20]!)),
   );
   expect(answers.filter(({ status }) => status !== 200)).toEqual([]);
-  expect(answers.filter(({ json }) => json['outcome'] === 'created')).toHaveLength(20);
+  expect(answers.filter(({ json }) => json.outcome === 'created')).toHaveLength(20);
   expect(users.all()).toHaveLength(20);
   await until(async () =>
     (await Promise.all(ids.map((id) => crmPasswordLogsIn(sandbox, users, id)))).every(Boolean),
@@ -66,14 +66,14 @@ test('200 add with returned passwords against a limit of 180 calls: all users at
     sandbox.addContact({ email: `p${index}@example.com` }),
   );
   const answers = await Promise.all(ids.map((id) => site.ping('add', id)));
-  expect(answers.filter(({ json }) => json['outcome'] !== 'created')).toEqual([]);
+  expect(answers.filter(({ json }) => json.outcome !== 'created')).toEqual([]);
   expect(users.all()).toHaveLength(200);
   const waiting = answers.filter(({ json }) =>
-    json['warnings'].some(({ code }: { code: string }) => code === 'PASSWORD_NOT_RETURNED'),
+    json.warnings.some(({ code }: { code: string }) => code === 'PASSWORD_NOT_RETURNED'),
   );
   expect(waiting.length).toBeGreaterThan(0);
 
-  await until(() => ids.every((id) => Boolean(sandbox.contact(id)?.['f1'])));
+  await until(() => ids.every((id) => Boolean(sandbox.contact(id)?.f1)));
   for (const id of ids) expect(await crmPasswordLogsIn(sandbox, users, id)).toBe(true);
   expect(sandbox.rejectedCalls).toBe(0);
   expect(sandbox.peakCallsInWindow).toBeLessThanOrEqual(180);

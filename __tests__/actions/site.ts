@@ -98,7 +98,7 @@ export async function crmPasswordLogsIn(
   contactId: string,
 ): Promise<boolean> {
   const user = users.all().find((one) => one.contactId === contactId);
-  const shown = sandbox.contact(contactId)?.['f1'];
+  const shown = sandbox.contact(contactId)?.f1;
   return typeof shown === 'string' && user?.passwordHash != null && hasher.verify(shown, user.passwordHash);
 }
 

@@ -1,0 +1,108 @@
+// The opaque state of a user: round trips, its length, and that it holds nothing worth reading.
+import fc from 'fast-check';
+import {
+  fingerprint,
+  formatSyncState,
+  newClaim,
+  parseSyncState,
+  type SyncState,
+} from '../../lib/users/sync-state';
+
+/** Whether a text owes a password, afterCreate or a mail. */
+const owes = (text: string): boolean => {
+  const { password, afterCreate, mail } = parseSyncState(text);
+  return password !== undefined || afterCreate === true || mail === true;
+};
+
+const claim = fc.constant(null).map(() => newClaim());
+const seconds = fc.integer({ min: 1_600_000_000, max: 9_999_999_999 });
+const aState = (claims: fc.Arbitrary<string[]>): fc.Arbitrary<SyncState> =>
+  fc.record({
+    hash: fc.option(fc.string().map(fingerprint), { nil: undefined }),
+    password: fc.option(fc.record({ claims, claimedAt: seconds }), { nil: undefined }),
+    afterCreate: fc.boolean(),
+    mail: fc.boolean(),
+  });
+
+test('what is written down is read again', () => {
+  fc.assert(
+    fc.property(aState(fc.array(claim, { maxLength: 6 })), (state) => {
+      expect(parseSyncState(formatSyncState(state))).toEqual({
+        hash: state.hash,
+        password: state.password,
+        afterCreate: state.afterCreate,
+        mail: state.mail,
+      });
+    }),
+  );
+});
+
+test('never over 255 characters, printable, however many processes claim; the newest claims stay', () => {
+  fc.assert(
+    fc.property(aState(fc.array(claim, { maxLength: 40 })), (state) => {
+      const text = formatSyncState(state);
+      expect(text.length).toBeLessThanOrEqual(255);
+      expect(text).toMatch(/^[\x20-\x7E]+$/);
+      const { password } = parseSyncState(text);
+      expect(password?.claims).toEqual(state.password?.claims.slice(-6));
+      // Also where every write is the next one's start.
+      expect(formatSyncState(parseSyncState(text)).length).toBeLessThanOrEqual(255);
+    }),
+  );
+});
+
+test('two writes of one state differ, so that each makes the other one stale', () => {
+  const texts = Array.from({ length: 200 }, () => formatSyncState({}));
+  expect(new Set(texts).size).toBe(200);
+  expect(new Set(Array.from({ length: 200 }, newClaim)).size).toBe(200);
+});
+
+describe('a text that is not ours owes nothing', () => {
+  test.each([
+    ...['', 'junk', 'null', '5', '"text"', 'true', '[]', '[1,2]', '{}', '{"v":1}', '{', '\0'],
+    '{"p":null,"a":0,"m":0}',
+    '{"p":true,"a":"1","m":true}',
+    '{"p":{"c":"x","t":5}}',
+    '{"p":{"c":[1],"t":"5"}}',
+    '{"p":{"c":["x"]}}',
+    '{"__proto__":{"a":1}}',
+  ])('%j', (text) => expect(owes(text)).toBe(false));
+
+  test('null', () => expect(parseSyncState(null)).toEqual({}));
+
+  test('ours does', () => {
+    for (const state of [{ afterCreate: true }, { mail: true }, { password: { claims: [], claimedAt: 5 } }]) {
+      expect(owes(formatSyncState(state))).toBe(true);
+    }
+  });
+
+  test('whatever it is', () => {
+    fc.assert(
+      fc.property(fc.oneof(fc.string(), fc.json()), (text) => {
+        // The one-letter keys of a debt do not come about by chance.
+        fc.pre(!/"[ahmp]"/.test(text));
+        expect(owes(text)).toBe(false);
+      }),
+    );
+  });
+});
+
+test('holds no secret: neither hash nor anything a hash could be found by', () => {
+  const hash = '$2b$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy';
+  const text = formatSyncState({
+    hash: fingerprint(hash),
+    password: { claims: [newClaim()], claimedAt: 1_700_000_000 },
+    afterCreate: true,
+    mail: true,
+  });
+  for (let at = 0; at + 6 <= hash.length; at += 1) expect(text).not.toContain(hash.slice(at, at + 6));
+});
+
+test('a fingerprint tells two hashes apart, and is the same for the same', () => {
+  fc.assert(
+    fc.property(fc.string(), fc.string(), (one, other) => {
+      expect(fingerprint(one)).toMatch(/^[\w-]{12}$/);
+      expect(fingerprint(one) === fingerprint(other)).toBe(one === other);
+    }),
+  );
+});
