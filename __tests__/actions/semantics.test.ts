@@ -18,7 +18,7 @@ import {
   type WpFusionWebhookOptions,
 } from '../../lib';
 import type { OntraportSandbox, OntraportSandboxOptions } from '../../lib/testing';
-import { gate, newUser } from '../http/site';
+import { gate, MemoryCrm, newUser } from '../http/site';
 import {
   ACCESS_KEY,
   crmPasswordLogsIn,
@@ -648,6 +648,14 @@ describe('tags', () => {
     sandbox.updateContact(id, { contact_cat: '*/*987*/*' });
     expectDone(await ping('update_tags', id), 'updated');
     expect(user().tags).toEqual(tagsAs === 'id' ? ['987'] : ['#987']);
+  });
+
+  test('a client of the host’s own may give a tag without a name', async () => {
+    const crm = new MemoryCrm();
+    crm.add('7', { email: 'mary@example.com' }, ['Member', '']);
+    const { ping, user } = await site({ crm });
+    expectDone(await ping('add', '7'), 'created');
+    expect(user().tags).toEqual(['Member', '#2']);
   });
 
   test('tags of the payload do not count', async () => {

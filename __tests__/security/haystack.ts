@@ -95,7 +95,8 @@ function textsIn(value: unknown, seen = new Set<unknown>()): string[] {
 
 const jsonOf = (value: unknown): string => {
   try {
-    return (JSON.stringify(value) as string | undefined) ?? '';
+    const text: unknown = JSON.stringify(value);
+    return typeof text === 'string' ? text : '';
   } catch {
     return '';
   }
