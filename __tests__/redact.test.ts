@@ -43,7 +43,7 @@ describe('redact', () => {
   });
 
   // Known defect: the shorter of two secrets is taken out of the longer one, whose rest is then known to nobody.
-  test.failing('a secret that begins with another one', () => {
+  test('a secret that begins with another one', () => {
     expect(redact('key-2023-extended', ['key-2023', 'key-2023-extended'])).toBe('[redacted]');
   });
 });
@@ -82,7 +82,7 @@ describe('describeError', () => {
   });
 
   // Known defect: it throws, in the very place that answers and logs failures.
-  test.failing('an error whose message is no text', () => {
+  test('an error whose message is no text', () => {
     const error = Object.assign(new Error('x'), { message: { reason: 'odd' } });
     expect(describeError(error, [SECRET]).name).toBe('Error');
   });

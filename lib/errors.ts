@@ -164,7 +164,25 @@ export function isWpFusionError(value: unknown): value is WpFusionError {
 
 /** The code of whatever was thrown, where it is one of ours: a thrown error counts by its code, whatever its class. */
 export function codeOf(thrown: unknown): ErrorCode | undefined {
-  const code =
-    typeof thrown === 'object' && thrown !== null ? (thrown as { code?: unknown }).code : undefined;
-  return typeof code === 'string' && Object.hasOwn(KINDS, code) ? (code as ErrorCode) : undefined;
+  try {
+    const code =
+      typeof thrown === 'object' && thrown !== null ? (thrown as { code?: unknown }).code : undefined;
+    return typeof code === 'string' && Object.hasOwn(KINDS, code) ? (code as ErrorCode) : undefined;
+  } catch {
+    // A getter that throws is no code.
+    return undefined;
+  }
+}
+
+/** Any thrown value as an error of ours. One of another installed version counts by its code. */
+export function asOurs(thrown: unknown): WpFusionError {
+  const code = codeOf(thrown);
+  if (code === undefined)
+    return new WpFusionError('INTERNAL_ERROR', 'Something unexpected failed.', { cause: thrown });
+  if (thrown instanceof WpFusionError) return thrown;
+  const { message, retryAfter } = thrown as { message?: unknown; retryAfter?: unknown };
+  return new WpFusionError(code, typeof message === 'string' ? message : KINDS[code].title, {
+    cause: thrown,
+    retryAfter: typeof retryAfter === 'number' ? retryAfter : undefined,
+  });
 }

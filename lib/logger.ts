@@ -16,6 +16,20 @@ const ignore = (): void => undefined;
 /** Logs nothing. */
 export const silentLogger: Logger = { debug: ignore, info: ignore, warn: ignore, error: ignore };
 
+/** A logger of the host that throws loses a line, and nothing else. */
+export function guardLogger(logger: Logger): Logger {
+  const guarded =
+    (level: keyof Logger): Logger['error'] =>
+    (details, message) => {
+      try {
+        logger[level](details, message);
+      } catch {
+        // There is nobody left to tell.
+      }
+    };
+  return { debug: guarded('debug'), info: guarded('info'), warn: guarded('warn'), error: guarded('error') };
+}
+
 /* eslint-disable no-console -- this is the one place that writes to it */
 /** Warnings and errors to the console, message first. */
 export const consoleLogger: Logger = {

@@ -7,11 +7,11 @@ import type { Site } from './actions/site';
 import { Turns } from './actions/turns';
 import { answerProblem, answerResult, type Answer } from './answer/answer';
 import { ContactReader } from './crm/contact-reader';
-import { codeOf, isWpFusionError, WpFusionError } from './errors';
+import { asOurs, WpFusionError } from './errors';
 import type { WebhookEvents } from './events';
 import { resolveOptions, type WpFusionWebhookOptions } from './options';
 import type { Webhook } from './queue/webhook';
-import { describeError, redact } from './redact';
+import { describeError, redact, Secrets } from './redact';
 import type { Result } from './result';
 import { guardRepository } from './users/guard';
 import { Authenticator } from './webhook/authenticate';
@@ -67,7 +67,8 @@ export function wpFusionWebhook(options: WpFusionWebhookOptions): WpFusionWebhoo
   const underWay = new Set<Promise<unknown>>();
   let closing: Promise<void> | undefined;
 
-  const users = guardRepository(configuration.users);
+  const secrets = new Secrets(keys);
+  const users = guardRepository(configuration.users, (hash) => secrets.addHash(hash));
   const contacts = new ContactReader({
     fetch: (ids, read) => crm.getContacts(ids, read),
     maxBatchSize: crm.maxBatchSize ?? 1,
@@ -77,8 +78,9 @@ export function wpFusionWebhook(options: WpFusionWebhookOptions): WpFusionWebhoo
     configuration,
     users,
     contacts,
-    returns: new PasswordReturns(configuration, users, contacts, closed.signal),
+    returns: new PasswordReturns(configuration, users, contacts, closed.signal, secrets),
     closed: closed.signal,
+    secrets,
     emit,
   };
   const door: Door = {
@@ -92,7 +94,7 @@ export function wpFusionWebhook(options: WpFusionWebhookOptions): WpFusionWebhoo
   function emit<Name extends keyof WebhookEvents>(name: Name, event: WebhookEvents[Name]): void {
     const failed = (error: unknown): void =>
       logger.error(
-        { name: configuration.name, event: name, cause: describeError(error, keys) },
+        { name: configuration.name, event: name, cause: describeError(error, secrets) },
         `A listener of ${name} threw.`,
       );
     for (const listener of events.listeners(name) as ((event: unknown) => unknown)[]) {
@@ -182,19 +184,23 @@ export function wpFusionWebhook(options: WpFusionWebhookOptions): WpFusionWebhoo
 
   /** Logs and emits a failure, and gives the answer to it. */
   function fail(thrown: unknown, webhook: Webhook | undefined, page: boolean): Answer {
-    const secrets = [...keys, ...(thrown instanceof RunFailure ? thrown.secrets : [])];
+    const known = [...secrets, ...(thrown instanceof RunFailure ? thrown.secrets : [])];
     const error = asOurs(thrown instanceof RunFailure ? thrown.cause : thrown);
-    const detail = redact(error.message, secrets);
+    const detail = redact(error.message, known);
     const { code, status } = error;
     const action = webhook?.action ?? null;
     const contactId = webhook?.contactId ?? null;
-    const cause = error.cause === undefined ? undefined : describeError(error.cause, secrets);
+    const cause = error.cause === undefined ? undefined : describeError(error.cause, known);
     logger.error(
       { name, code, status, action, contactId, ...(cause === undefined ? {} : { cause }) },
       detail,
     );
     emit('webhook.failed', { action, contactId, code, status, detail });
-    return answerProblem({ error, detail, action, contactId }, page);
+    const errors = error.errors?.map(({ parameter, message }) => ({
+      parameter,
+      message: redact(message, known),
+    }));
+    return answerProblem({ error, detail, errors, action, contactId }, page);
   }
 
   function close({ timeoutMs: patience = 10_000 }: { timeoutMs?: number | undefined } = {}): Promise<void> {
@@ -241,14 +247,4 @@ function send(request: WebhookRequest, response: ServerResponse, answer: Answer)
     request.once('close', () => clearTimeout(cut));
   }
   response.end(answer.body);
-}
-
-/** Any thrown value as an error of ours; one of another installed version counts by its code. */
-function asOurs(thrown: unknown): WpFusionError {
-  const code = codeOf(thrown);
-  if (code === undefined)
-    return new WpFusionError('INTERNAL_ERROR', 'Something unexpected failed.', { cause: thrown });
-  if (isWpFusionError(thrown)) return thrown;
-  const message = thrown instanceof Error ? thrown.message : code;
-  return new WpFusionError(code, message, { cause: thrown });
 }

@@ -1,8 +1,9 @@
 // The options of wpFusionWebhook() become one resolved, frozen configuration. Everything that can be wrong is found here.
+import { inspect } from 'node:util';
 import type { Contact, CrmClient } from './crm/client';
 import { ConfigurationError } from './errors';
 import type { Hooks, Notifier } from './events';
-import { consoleLogger, silentLogger, type Logger } from './logger';
+import { consoleLogger, guardLogger, silentLogger, type Logger } from './logger';
 import { BUILT_IN_ACTIONS } from './queue/webhook';
 import { refuseUnknownOptions, suggestion } from './unknown-options';
 import type { FieldMap, FieldSpec } from './users/field-map';
@@ -162,10 +163,12 @@ export function resolveOptions(options: WpFusionWebhookOptions): Configuration {
     refuse('queue', 'this version has no queue yet; leave it out, webhooks are processed in the request');
   if (worker !== undefined)
     refuse('worker', 'this version has no queue yet that a worker could work off; leave it out');
-  refuseUnknownOptions(options, OPTION_NAMES);
+  const notYet = ['queue', 'worker'].filter((name) => name in options);
+  refuseUnknownOptions(options, [...OPTION_NAMES, ...notYet]);
 
   const logger = resolveLogger(options.logger);
   const crm = requireMethods('crm', options.crm, ['getContacts', 'updateContact']);
+  if (crm.maxBatchSize !== undefined) requireInteger('crm.maxBatchSize', crm.maxBatchSize, 1, 100_000);
   const users = requireMethods('users', options.users, [
     'findByContactId',
     'findByEmail',
@@ -182,7 +185,7 @@ export function resolveOptions(options: WpFusionWebhookOptions): Configuration {
     name: options.name === undefined ? 'default' : requireText('name', options.name),
     fields,
     roles: resolveRoles(options.roles),
-    linkByEmail: requireOneOf('linkByEmail', options.linkByEmail ?? 'unprotected', [
+    linkByEmail: requireOneOf('linkByEmail', or(options.linkByEmail, 'unprotected'), [
       'always',
       'unprotected',
       'never',
@@ -192,16 +195,16 @@ export function resolveOptions(options: WpFusionWebhookOptions): Configuration {
         ? options.username
         : requireOneOf(
             'username',
-            options.username ?? 'email',
+            or(options.username, 'email'),
             ['email', 'firstlast'],
             'or a function of the contact',
           ),
-    tagsAs: requireOneOf('tagsAs', options.tagsAs ?? 'name', ['name', 'id']),
+    tagsAs: requireOneOf('tagsAs', or(options.tagsAs, 'name'), ['name', 'id']),
     passwordHasher:
       options.passwordHasher === undefined
         ? new BcryptHasher()
         : requireMethods('passwordHasher', options.passwordHasher, ['hash', 'verify']),
-    passwordOnUpdate: requireBoolean('passwordOnUpdate', options.passwordOnUpdate ?? false),
+    passwordOnUpdate: requireBoolean('passwordOnUpdate', or(options.passwordOnUpdate, false)),
     returnPassword: resolveReturnPassword(options.returnPassword, fields),
     notifier:
       options.notifier === undefined
@@ -210,8 +213,8 @@ export function resolveOptions(options: WpFusionWebhookOptions): Configuration {
     hooks: resolveHooks(options.hooks),
     logger,
     actions,
-    timeoutMs: requireInteger('timeoutMs', options.timeoutMs ?? 25_000, 1, 2_147_483_647),
-    bodyLimit: resolveBodyLimit(options.bodyLimit ?? '100kb'),
+    timeoutMs: requireInteger('timeoutMs', or(options.timeoutMs, 25_000), 1, 2_147_483_647),
+    bodyLimit: resolveBodyLimit(or(options.bodyLimit, '100kb')),
     failPoint: (options as { [FAIL_POINT]?: (step: string) => Promise<void> })[FAIL_POINT],
   };
   return Object.freeze(configuration);
@@ -220,7 +223,7 @@ export function resolveOptions(options: WpFusionWebhookOptions): Configuration {
 function resolveLogger(logger: WpFusionWebhookOptions['logger']): Logger {
   if (logger === undefined) return consoleLogger;
   if (logger === false) return silentLogger;
-  return requireMethods('logger', logger, ['debug', 'info', 'warn', 'error']);
+  return guardLogger(requireMethods('logger', logger, ['debug', 'info', 'warn', 'error']));
 }
 
 function resolveAccessKeys(
@@ -251,7 +254,9 @@ function resolveAccessKeys(
         { option: keyPath, length },
         'This access key is short enough to be guessed; use 16 characters or more.',
       );
-    const allowed = settings.actions?.map((action) => {
+    const given =
+      settings.actions === undefined ? undefined : requireTexts(`${path}.actions`, settings.actions);
+    const allowed = given?.map((action) => {
       const name = action.toLowerCase();
       if (!knownActions.includes(name))
         refuse(`${path}.actions`, `${quote(action)} is no action${suggestion(name, knownActions)}`);
@@ -261,7 +266,7 @@ function resolveAccessKeys(
       key: settings.key,
       name: settings.name === undefined ? `key ${index + 1}` : requireText(`${path}.name`, settings.name),
       actions: allowed === undefined ? undefined : new Set(allowed),
-      inspect: requireBoolean(`${path}.inspect`, settings.inspect ?? false),
+      inspect: requireBoolean(`${path}.inspect`, or(settings.inspect, false)),
     };
   });
   if (new Set(keys.map(({ key }) => key)).size < keys.length) refuse('accessKey', 'holds the same key twice');
@@ -269,7 +274,7 @@ function resolveAccessKeys(
 }
 
 function resolveIdPattern(crm: CrmClient): RegExp {
-  const pattern = crm.contactIdPattern ?? DEFAULT_ID_PATTERN;
+  const pattern = or(crm.contactIdPattern, DEFAULT_ID_PATTERN);
   if (!(pattern instanceof RegExp))
     refuse('crm.contactIdPattern', `must be a regular expression, got ${typeName(pattern)}`);
   // Without the flags that make a pattern remember where it was.
@@ -308,7 +313,7 @@ function resolveFields(given: WpFusionWebhookOptions['fields']): FieldMap {
 function resolveRoles(given: WpFusionWebhookOptions['roles'] = {}): RolePolicy {
   requireObject('roles', given);
   refuseUnknownOptions(given, ['assignable', 'default', 'protected'], 'roles.');
-  const assignable = requireTexts('roles.assignable', given.assignable ?? ['subscriber']);
+  const assignable = requireTexts('roles.assignable', or(given.assignable, ['subscriber']));
   if (given.protected !== undefined && typeof given.protected !== 'function') {
     requireTexts('roles.protected', given.protected);
   }
@@ -338,6 +343,14 @@ function resolveReturnPassword(
   }
   if (given.usernameField === undefined) return { field };
   const usernameField = requireText('returnPassword.usernameField', given.usernameField);
+  for (const [name, spec] of fields) {
+    if (spec.from === usernameField && name !== 'username') {
+      refuse(
+        'returnPassword.usernameField',
+        `${quote(usernameField)} is mapped to ${quote(name)}; only the field of fields.username may be both`,
+      );
+    }
+  }
   if (usernameField === field) refuse('returnPassword.usernameField', 'is the same field as the password’s');
   return { field, usernameField };
 }
@@ -372,7 +385,7 @@ function resolveActions(given: WpFusionWebhookOptions['actions'] = {}): Readonly
 }
 
 function resolveBodyLimit(given: number | string): number {
-  if (typeof given === 'number') return requireInteger('bodyLimit', given, 1, Number.MAX_SAFE_INTEGER);
+  if (typeof given !== 'string') return requireInteger('bodyLimit', given, 1, Number.MAX_SAFE_INTEGER);
   const match = /^(\d+(?:\.\d+)?)\s*(b|kb|mb)?$/i.exec(given.trim());
   if (match === null)
     return refuse('bodyLimit', `must be a number of bytes or a text such as '100kb', got ${quote(given)}`);
@@ -388,7 +401,12 @@ function refuse(option: string, message: string): never {
   throw new ConfigurationError(option, `${message}.`);
 }
 
-const quote = (value: unknown): string => (value === undefined ? 'undefined' : JSON.stringify(value));
+const quote = (value: unknown): string =>
+  typeof value === 'string' ? JSON.stringify(value) : inspect(value);
+
+/** The default where nothing is given. `null` is something, and wrong. */
+const or = <Value, Default>(value: Value | undefined, fallback: Default): Value | Default =>
+  value === undefined ? fallback : value;
 
 const typeName = (value: unknown): string =>
   value === null ? 'null' : Array.isArray(value) ? 'an array' : typeof value;

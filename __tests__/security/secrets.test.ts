@@ -724,7 +724,10 @@ describe('a leak in lib is found', () => {
   test.each(Object.entries(LEAKS))('%s', async (_name, redacting) => {
     let lib: typeof Lib | undefined;
     jest.isolateModules(() => {
-      jest.doMock('../../lib/redact', redacting);
+      jest.doMock('../../lib/redact', () => ({
+        ...jest.requireActual<typeof Redact>('../../lib/redact'),
+        ...redacting(),
+      }));
       // eslint-disable-next-line @typescript-eslint/no-require-imports
       lib = require('../../lib') as typeof Lib;
     });

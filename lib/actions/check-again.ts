@@ -22,7 +22,9 @@ export async function checkAgain(
   try {
     for (const _attempt of run.attempts('keep warnings')) {
       const read = { fields: run.fieldsFor(current), signal: run.signal };
-      const again: Contact | undefined = await ticket.read(run.contactId, read);
+      const again: Contact | undefined = await ticket.read(run.contactId, read).catch((error: unknown) => {
+        throw crmError(error);
+      });
       // Deleted in between: there is nothing newer to write.
       if (again === undefined) return { user: current, contact };
       const synchronised = await synchronise(run, current, again, {
@@ -33,10 +35,10 @@ export async function checkAgain(
       if (current === null) return { user, contact };
     }
   } catch (error) {
-    const code = codeOf(crmError(error));
+    const code = codeOf(error);
     if (code?.startsWith('CRM_') !== true) throw error;
     // The user is there, and what it is owed can still be done; only the second look is missing.
-    const details = { code, contactId: run.contactId, cause: describeError(error, run.secrets) };
+    const details = { code, contactId: run.contactId, cause: describeError(error, run.allSecrets()) };
     run.site.configuration.logger.warn(
       details,
       'A new user could not be compared with its contact once more.',

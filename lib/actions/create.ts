@@ -36,7 +36,7 @@ export async function createUser(run: Run, contact: Contact, email: string): Pro
     contactId: contact.id,
     email,
     username: await callHost('username()', async () =>
-      Promise.resolve(chooseUsername(configuration.username, mapped, contact, email)),
+      Promise.resolve(chooseUsername(configuration.username, mapped, withoutPasswords(run, contact), email)),
     ),
     passwordHash: null,
     role:
@@ -130,13 +130,15 @@ async function runBeforeCreate(run: Run, user: NewUser, contact: Contact): Promi
     hooks.beforeCreate?.({ user: structuredClone(user), contact: withoutPasswords(run, contact) }),
   );
   if (answer === null) return null;
-  const hooked = Object(answer) as Partial<NewUser>;
+  const hooked = (typeof answer === 'object' ? answer : {}) as Partial<NewUser>;
   const isUser =
     typeof hooked.email === 'string' &&
     typeof hooked.username === 'string' &&
     typeof hooked.role === 'string' &&
     Array.isArray(hooked.tags) &&
-    typeof hooked.meta === 'object';
+    typeof hooked.meta === 'object' &&
+    (hooked.meta as unknown) !== null &&
+    (hooked.passwordHash === null || typeof hooked.passwordHash === 'string');
   if (!isUser)
     throw new WpFusionError(
       'HOOK_FAILED',

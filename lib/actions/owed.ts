@@ -59,7 +59,7 @@ export async function settleOwed(
       const details = {
         code: 'NOTIFICATION_FAILED',
         contactId: run.contactId,
-        cause: describeError(error, run.secrets),
+        cause: describeError(error, run.allSecrets()),
       };
       logger.error(details, 'The welcome mail could not be sent.');
       return;

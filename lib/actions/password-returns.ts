@@ -8,9 +8,9 @@ import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Contact } from '../crm/client';
 import type { ContactReader } from '../crm/contact-reader';
-import { codeOf, isWpFusionError, WpFusionError } from '../errors';
+import { asOurs, codeOf, WpFusionError } from '../errors';
 import type { Configuration } from '../options';
-import { describeError } from '../redact';
+import { describeError, type Secrets } from '../redact';
 import type { User, UserChanges, UserRepository } from '../users/repository';
 import { fingerprint, formatSyncState, parseSyncState, type SyncState } from '../users/sync-state';
 import { crmError } from './run';
@@ -53,6 +53,7 @@ export class PasswordReturns {
     private readonly users: UserRepository,
     private readonly contacts: ContactReader,
     private readonly closed: AbortSignal,
+    private readonly secrets: Secrets,
   ) {
     // One listener for each return that waits is no leak.
     setMaxListeners(0, this.#stopping.signal);
@@ -113,10 +114,11 @@ export class PasswordReturns {
       } catch (error) {
         report(false);
         failures += 1;
+        const ours = asOurs(error);
         const goesOn =
-          isWpFusionError(error) &&
-          error.retryable &&
-          codeOf(error) !== 'CONTACT_NOT_FOUND' &&
+          codeOf(error) !== undefined &&
+          ours.retryable &&
+          ours.code !== 'CONTACT_NOT_FOUND' &&
           failures < MAX_FAILURES;
         this.#log(job, error, goesOn, failures);
         if (!goesOn) {
@@ -126,7 +128,7 @@ export class PasswordReturns {
         }
         const backoff =
           Math.min(MAX_BACKOFF_MS, 1000 * 2 ** Math.min(failures - 1, 6)) * (0.5 + Math.random() / 2);
-        const wait = Math.max(backoff, (error.retryAfter ?? 0) * 1000);
+        const wait = Math.max(backoff, (ours.retryAfter ?? 0) * 1000);
         await sleep(wait, undefined, { signal: this.#stopping.signal, ref: false }).catch(() => undefined);
       }
     }
@@ -235,7 +237,7 @@ export class PasswordReturns {
   }
 
   #log(job: PasswordReturn, error: unknown, goesOn: boolean, failures: number): void {
-    const secrets = [job.password, job.hash, ...this.configuration.accessKeys.map(({ key }) => key)];
+    const secrets = [job.password, job.hash, ...this.secrets];
     const details = {
       code: codeOf(error) ?? 'INTERNAL_ERROR',
       contactId: job.contactId,

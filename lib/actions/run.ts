@@ -79,6 +79,11 @@ export class Run {
     throw new WpFusionError('REPOSITORY_FAILED', message);
   }
 
+  /** Everything that must not be logged of this run. */
+  allSecrets(): string[] {
+    return [...this.site.secrets, ...this.secrets];
+  }
+
   warn(code: WarningCode, message: string): void {
     this.#warnings.set(code, { code, message });
   }
@@ -108,9 +113,22 @@ export class Run {
   /** Reads any contact; `undefined` where the CRM has none. */
   async tryReadContact(id: string, fields = this.fieldsFor(null)): Promise<Contact | undefined> {
     try {
-      return await this.site.contacts.read(id, { fields, signal: this.signal });
+      const contact = await this.site.contacts.read(id, { fields, signal: this.signal });
+      this.#rememberPasswords(contact);
+      return contact;
     } catch (error) {
       throw crmError(error);
+    }
+  }
+
+  /** Passwords that a contact brings may be quoted by any of the host's functions that fails over them. */
+  #rememberPasswords(contact: Contact | undefined): void {
+    const { fields, returnPassword } = this.site.configuration;
+    for (const key of [fields.get('password')?.from, returnPassword?.field]) {
+      if (contact === undefined || key === undefined) continue;
+      for (const value of [contact.fields[key], contact.raw?.[key]]) {
+        if (typeof value === 'string') this.secrets.add(value);
+      }
     }
   }
 

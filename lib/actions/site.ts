@@ -2,6 +2,7 @@
 import type { ContactReader } from '../crm/contact-reader';
 import type { WebhookEvents } from '../events';
 import type { Configuration } from '../options';
+import type { Secrets } from '../redact';
 import type { UserRepository } from '../users/repository';
 import type { PasswordReturns } from './password-returns';
 
@@ -12,6 +13,8 @@ export interface Site {
   readonly users: UserRepository;
   readonly contacts: ContactReader;
   readonly returns: PasswordReturns;
+  /** What no log line may hold. */
+  readonly secrets: Secrets;
   /** Aborted when closing has waited long enough. */
   readonly closed: AbortSignal;
   readonly emit: <Name extends keyof WebhookEvents>(name: Name, event: WebhookEvents[Name]) => void;

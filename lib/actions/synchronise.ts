@@ -168,7 +168,7 @@ function nextSyncState(user: User, changes: UserChanges, link: boolean): string 
     return formatSyncState({ ...state, hash: fingerprint(changes.passwordHash), password: undefined });
   }
   // An account that was there before keeps its password, whatever its new contact brings.
-  return formatSyncState(link ? { ...state, hash: state.hash ?? NOT_OURS } : state);
+  return formatSyncState(link ? { ...state, hash: NOT_OURS, password: undefined } : state);
 }
 
 /** In a dry run nothing can be tried: whether the email is taken is looked up. */

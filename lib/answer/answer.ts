@@ -1,5 +1,5 @@
 // A result or a failure becomes an HTTP answer: JSON, a problem document, or a page.
-import { errorTitle, type WpFusionError } from '../errors';
+import { errorTitle, type ParameterError, type WpFusionError } from '../errors';
 import type { Change, Result } from '../result';
 import { problemPage, resultPage } from './page';
 
@@ -64,13 +64,15 @@ export interface Problem {
   readonly error: WpFusionError;
   /** The error's message, cleaned of secrets. */
   readonly detail: string;
+  /** The error's `errors`, cleaned of secrets. */
+  readonly errors?: readonly ParameterError[] | undefined;
   readonly action: string | null;
   readonly contactId: string | null;
 }
 
 /** The answer to a request that was refused or failed: a problem document (RFC 9457). */
-export function answerProblem({ error, detail, action, contactId }: Problem, page: boolean): Answer {
-  const { code, status, retryAfter, errors } = error;
+export function answerProblem({ error, detail, errors, action, contactId }: Problem, page: boolean): Answer {
+  const { code, status, retryAfter } = error;
   const headers: Record<string, string> = { ...COMMON };
   const seconds = Number.isFinite(retryAfter) ? retryAfter : status === 503 ? RETRY_AFTER_SECONDS : undefined;
   if (seconds !== undefined) headers['Retry-After'] = String(Math.max(1, Math.ceil(seconds)));

@@ -478,7 +478,7 @@ export class OntraportSandbox {
   async #isReset(call: SandboxCall, when: 'before' | 'after', request: IncomingMessage): Promise<boolean> {
     for (const hold of this.#holds) {
       if ((await hold.keep(call, when)) === 'reset') {
-        request.socket.resetAndDestroy();
+        if (!request.socket.destroyed) request.socket.resetAndDestroy();
         return true;
       }
     }

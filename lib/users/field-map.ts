@@ -52,7 +52,9 @@ export function mapContact(map: FieldMap, contact: Contact): MappedContact {
   for (const [name, spec] of map) {
     if (!(USER_PROPERTIES as readonly string[]).includes(name)) meta[name] = valueOf(name, spec, contact);
   }
-  const email = property('email') ?? (map.get('email')?.from === 'email' ? contact.email?.trim() : null);
+  const spec = map.get('email');
+  const isDefault = spec?.from === 'email' && spec.transform === undefined;
+  const email = property('email') ?? (isDefault ? contact.email?.trim() : null);
   return {
     email: email === undefined || email === '' ? null : email,
     username: property('username'),

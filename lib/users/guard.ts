@@ -3,15 +3,25 @@ import { codeOf, WpFusionError } from '../errors';
 import { comparisonKey } from './normalize';
 import type { PublicUser, User, UserRepository } from './repository';
 
-const KNOWN = ['DUPLICATE_USER', 'USER_NOT_FOUND', 'STALE_USER'];
+/** What each method may say by its error; anything else it throws is a failure of the storage. */
+const MAY_THROW: Readonly<Record<keyof UserRepository, readonly string[]>> = {
+  findByContactId: [],
+  findByEmail: [],
+  create: ['DUPLICATE_USER'],
+  update: ['DUPLICATE_USER', 'USER_NOT_FOUND', 'STALE_USER'],
+};
+const UNIQUE_FIELDS: readonly unknown[] = ['contactId', 'email', 'username'];
 
-/** Wraps a repository so that the core can rely on what it throws and gives. */
-export function guardRepository(users: UserRepository): UserRepository {
-  const call = async <Value>(method: string, work: () => Promise<Value>): Promise<Value> => {
+/** Wraps a repository so that the core can rely on what it throws and gives. `onHash` hears of every password hash. */
+export function guardRepository(users: UserRepository, onHash: (hash: string) => void): UserRepository {
+  const call = async <Value>(method: keyof UserRepository, work: () => Promise<Value>): Promise<Value> => {
     try {
       return await work();
     } catch (error) {
-      if (KNOWN.includes(codeOf(error) ?? '')) throw error;
+      const code = codeOf(error);
+      const isDuplicate = code === 'DUPLICATE_USER';
+      const isWhole = !isDuplicate || UNIQUE_FIELDS.includes((error as { field?: unknown }).field);
+      if (code !== undefined && isWhole && MAY_THROW[method].includes(code)) throw error;
       throw new WpFusionError('REPOSITORY_FAILED', `The user storage failed in ${method}().`, {
         cause: error,
       });
@@ -22,7 +32,10 @@ export function guardRepository(users: UserRepository): UserRepository {
     return stored(method, user);
   };
   const stored = (method: string, user: User): User => {
-    if (typeof user === 'object' && typeof user.id === 'string' && Array.isArray(user.tags)) return user;
+    if (typeof user === 'object' && typeof user.id === 'string' && Array.isArray(user.tags)) {
+      if (typeof user.passwordHash === 'string') onHash(user.passwordHash);
+      return user;
+    }
     throw new WpFusionError(
       'REPOSITORY_FAILED',
       `The user storage's ${method}() gave something that is no user.`,

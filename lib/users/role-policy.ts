@@ -1,4 +1,5 @@
 // Which roles a webhook may give, and whom it may not touch.
+import { WpFusionError } from '../errors';
 import { comparisonKey } from './normalize';
 import type { PublicUser } from './repository';
 
@@ -27,12 +28,23 @@ export class RolePolicy {
     return this.#spellings.get(comparisonKey(role));
   }
 
+  /** The host's own test. An answer that is no answer must not leave somebody unprotected. */
+  #judge(user: PublicUser): boolean {
+    const answer: unknown = this.#isProtected?.(user) ?? false;
+    if (typeof answer === 'boolean') return answer;
+    const what = answer instanceof Promise ? 'a promise' : `a ${typeof answer}`;
+    throw new WpFusionError(
+      'INTERNAL_ERROR',
+      `roles.protected must give true or false, at once; it gave ${what}.`,
+    );
+  }
+
   /** Whether role, email and password of this user are out of a webhook's reach. */
   isProtected(user: PublicUser): boolean {
     return (
       this.match(user.role) === undefined ||
       this.#protectedRoles.has(comparisonKey(user.role)) ||
-      this.#isProtected?.(user) === true
+      this.#judge(user)
     );
   }
 }

@@ -31,6 +31,8 @@ interface StoredState {
 }
 
 const MAX_CLAIMS = 6;
+/** A foreign state must not make ours longer than there is room for. */
+const MAX_FINGERPRINT = 12;
 
 /** A state as it is stored. Two calls never give the same text. */
 export function formatSyncState(state: SyncState): string {
@@ -58,10 +60,10 @@ export function parseSyncState(text: string | null): SyncState {
   }
   const debt = stored.p as { c?: unknown; t?: unknown } | null | undefined;
   return {
-    hash: typeof stored.h === 'string' ? stored.h : undefined,
+    hash: typeof stored.h === 'string' ? stored.h.slice(0, MAX_FINGERPRINT) : undefined,
     password:
       Array.isArray(debt?.c) && typeof debt.t === 'number'
-        ? { claims: debt.c.map(String), claimedAt: debt.t }
+        ? { claims: debt.c.map((claim) => String(claim).slice(0, MAX_FINGERPRINT)), claimedAt: debt.t }
         : undefined,
     afterCreate: stored.a === 1,
     mail: stored.m === 1,

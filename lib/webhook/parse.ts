@@ -146,8 +146,9 @@ const UNREADABLE = 'is neither a text nor a whole number up to 2^53 − 1';
 const values = (parameters: Parameters, name: string): (string | null)[] =>
   (parameters.get(name) ?? []).filter((value) => value?.trim() !== '');
 
+/** A value as it is told. A long one is not cut: what is left of a secret would not be known as one. */
 const shorten = (value: string): string =>
-  JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value);
+  value.length > 60 ? `a text of ${value.length} characters` : JSON.stringify(value);
 
 const plain = (parameters: Parameters): Record<string, string> =>
   Object.fromEntries(

@@ -250,7 +250,7 @@ export function misbehave(
       });
       return;
     case 'reset':
-      request.socket.resetAndDestroy();
+      if (!request.socket.destroyed) request.socket.resetAndDestroy();
       return;
     case 'hang':
       return;
