@@ -501,7 +501,7 @@ describe('in a process of its own', () => {
   beforeAll(() => {
     for (const target of [compiled, withoutWorker]) {
       fs.mkdirSync(path.join(target, 'users'), { recursive: true });
-      for (const name of ['errors', 'users/password-hasher']) {
+      for (const name of ['errors', 'unknown-options', 'users/password-hasher']) {
         const { code } = transformFileSync(path.join(root, 'lib', `${name}.ts`), {
           jsc: { target: 'es2022', parser: { syntax: 'typescript' } },
           module: { type: 'commonjs' },
