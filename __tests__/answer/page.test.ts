@@ -162,7 +162,10 @@ describe('without inspect', () => {
 
 describe('a problem document', () => {
   const answer = (error: WpFusionError, page = false) =>
-    answerProblem({ error, detail: error.message, action: null, contactId: null }, page);
+    answerProblem(
+      { error, detail: error.message, errors: error.errors, action: null, contactId: null },
+      page,
+    );
 
   test.each(ERROR_CODES)('%s is complete, as JSON and as a page', (code) => {
     const error = new WpFusionError(code, 'What happened.');
