@@ -6,7 +6,14 @@ export type { Logger } from './logger';
 export type { Change, Outcome, SkipReason, Warning, WarningCode } from './result';
 export type { WebhookRequest } from './webhook/read';
 
-export type { NewUser, PublicUser, User, UserChanges, UserRepository } from './users/repository';
+export type {
+  NewUser,
+  PublicUser,
+  RepositoryFinding,
+  User,
+  UserChanges,
+  UserRepository,
+} from './users/repository';
 export { comparisonKey } from './users/normalize';
 export { MemoryUserRepository } from './users/memory-user-repository';
 export type { FieldSpec } from './users/field-map';

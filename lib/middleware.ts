@@ -106,6 +106,23 @@ export function wpFusionWebhook(options: WpFusionWebhookOptions): WpFusionWebhoo
     }
   }
 
+  /** Tells the log at the start what the storage lacks, instead of letting the first webhook find out. Never rejects. */
+  async function checkUsers(): Promise<void> {
+    const details = { name, code: 'REPOSITORY_FAILED' };
+    try {
+      for (const { severity, message } of (await configuration.users.check?.()) ?? []) {
+        logger[severity === 'error' ? 'error' : 'warn'](details, message);
+      }
+    } catch (error) {
+      logger.warn(
+        { ...details, cause: describeError(error, secrets) },
+        'The user storage could not be looked at.',
+      );
+    }
+  }
+  const checking = checkUsers().finally(() => underWay.delete(checking));
+  underWay.add(checking);
+
   const middleware = (
     request: WebhookRequest,
     response: ServerResponse,

@@ -5,7 +5,7 @@ import { STEPS, type Step } from '../../lib/actions/steps';
 import { FAIL_POINT } from '../../lib/options';
 import type { OntraportSandbox } from '../../lib/testing';
 import { parseSyncState } from '../../lib/users/sync-state';
-import { crmPasswordLogsIn, hasher, startProcess, startSandbox, until, type Process } from './site';
+import { crmPasswordLogsIn, hasher, startProcess, startSandbox, until, type LocalProcess } from './site';
 
 const forever = new Promise<never>(() => undefined);
 
@@ -15,7 +15,7 @@ interface Scene {
   contactId: string;
   created: string[];
   mailed: string[];
-  start(atStep?: (step: Step) => Promise<void>): Promise<Process>;
+  start(atStep?: (step: Step) => Promise<void>): Promise<LocalProcess>;
 }
 
 async function scene(): Promise<Scene> {

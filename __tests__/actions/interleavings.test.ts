@@ -1,58 +1,18 @@
-// A contact that changes while its webhooks are processed: whatever comes in between, in one process or two over one
-// repository, the newest state is what the user has in the end.
-import fc from 'fast-check';
+// A contact that changes while its webhooks are processed, in one process or two over one repository in memory.
 import { MemoryUserRepository } from '../../lib';
-import type { OntraportSandbox } from '../../lib/testing';
-import { crmPasswordLogsIn, startProcess, startSandbox, until, type Process } from './site';
+import { anyInterleaving, changeBetween, PAIRS, type World } from './interleaving';
+import { startProcess, startSandbox } from './site';
 
-const ACTIONS = ['add', 'update', 'update_tags'] as const;
-type Action = (typeof ACTIONS)[number];
-
-let sandbox: OntraportSandbox;
-let users: MemoryUserRepository;
-let processes: [Process, Process];
-
-async function start(): Promise<void> {
-  sandbox = await startSandbox();
-  users = new MemoryUserRepository();
+async function start(): Promise<World> {
+  const sandbox = await startSandbox();
+  const users = new MemoryUserRepository();
   const options = { returnPassword: { field: 'f1' } };
-  processes = [await startProcess(sandbox, users, options), await startProcess(sandbox, users, options)];
+  const processes = [
+    await startProcess(sandbox, users, options),
+    await startProcess(sandbox, users, options),
+  ] as const;
+  return { sandbox, users, processes };
 }
-
-let changes = 0;
-/** Moves a field and the tags of a contact on, or to a given state. */
-function change(id: string, to = (changes += 1)): number {
-  sandbox.updateContact(id, { f2: `plan ${to}` });
-  const [tag, other] = to % 2 === 0 ? ['Customer', 'VIP'] : ['VIP', 'Customer'];
-  sandbox.tag(id, tag);
-  sandbox.untag(id, other);
-  return to;
-}
-
-async function newContact(withUser: boolean): Promise<{ id: string; state: number }> {
-  const id = sandbox.addContact({ firstname: 'Mary', email: `mary${sandbox.contacts().length}@example.com` });
-  const state = change(id);
-  if (withUser) await processes[0].ping('add', id);
-  return { id, state };
-}
-
-function expectNewest(id: string, action: Action): void {
-  const found = users.all().filter((user) => user.contactId === id);
-  expect(found).toHaveLength(1);
-  expect([...found[0]!.tags].sort()).toEqual([...sandbox.tagsOf(id)].sort());
-  if (action !== 'update_tags') expect(found[0]!.meta.plan).toBe(sandbox.contact(id)!.f2);
-}
-
-const HOLDS = [
-  { method: 'GET', path: '/Contacts', when: 'before', nth: 1 },
-  { method: 'GET', path: '/Contacts', when: 'after', nth: 1 },
-  { method: 'GET', path: '/Contacts', when: 'before', nth: 2 },
-  { method: 'GET', path: '/Contacts', when: 'after', nth: 2 },
-  { method: 'PUT', path: '/Contacts', when: 'before', nth: 1 },
-  { method: 'PUT', path: '/Contacts', when: 'after', nth: 1 },
-] as const;
-
-const PAIRS = ACTIONS.flatMap((first) => ACTIONS.map((second) => [first, second] as const));
 
 describe.each([
   ['one process', 0],
@@ -60,74 +20,9 @@ describe.each([
 ] as const)('%s', (_name, other) => {
   test.each(PAIRS)(
     '%s, then a change and %s while it is under way: the second webhook’s end shows the change',
-    async (first, second) => {
-      await start();
-      for (const [withUser, goesBack] of [
-        [true, false],
-        [true, true],
-        [false, false],
-      ]) {
-        // Without a user there is something to see only where one is made.
-        if (withUser === false && first !== 'add' && second !== 'add') continue;
-        for (const { nth, ...match } of HOLDS) {
-          const { id, state } = await newContact(withUser === true);
-          // The first one has something to write; the second finds the contact further on, or back where its user still is.
-          if (withUser === true) change(id);
-          let seen = 0;
-          let firstIsAlone = true;
-          const held = sandbox.hold({ ...match, where: () => firstIsAlone && (seen += 1) === nth });
-          const firstEnd = processes[0].ping(first, id);
-          await Promise.race([held.caught(), firstEnd]);
-          firstIsAlone = false;
-          change(id, goesBack === true ? state : undefined);
-          const secondEnd = processes[other].ping(second, id);
-          // Over two processes the second one gets ahead; in one it has to wait for its turn.
-          if (other === 1) await secondEnd;
-          held.release();
-          const answers = await Promise.all([firstEnd, secondEnd]);
-          expect(answers.map(({ status }) => status)).toEqual([200, 200]);
-          expectNewest(id, second);
-        }
-      }
-    },
+    async (first, second) => changeBetween(await start(), first, second, other),
   );
 });
 
-test('any interleaving of webhooks, changes and answers ends in one user equal to the newest contact, with a password that logs in', async () => {
-  await start();
-  const operation = fc.oneof(
-    fc.record({ ping: fc.constantFrom(...ACTIONS), at: fc.constantFrom(0, 1) }),
-    fc.constant('change' as const),
-    fc.constant('answer one' as const),
-  );
-  await fc.assert(
-    fc.asyncProperty(
-      fc.array(operation, { minLength: 1, maxLength: 8 }),
-      fc.constantFrom('before', 'after'),
-      async (operations, when) => {
-        const { id } = await newContact(false);
-        const held = sandbox.hold({ path: '/Contacts', when });
-        const ends: Promise<{ status: number }>[] = [processes[0].ping('add', id)];
-        await held.caught(1);
-        for (const one of operations) {
-          if (one === 'change') change(id);
-          else if (one === 'answer one') held.release(1);
-          else ends.push(processes[one.at].ping(one.ping, id));
-          // One turn of the event loop for what is under way.
-          await new Promise((resolve) => setImmediate(resolve));
-        }
-        change(id);
-        ends.push(processes[1].ping('update', id));
-        held.release();
-        const answers = await Promise.all(ends);
-        expect(answers.filter(({ status }) => status !== 200)).toEqual([]);
-        expectNewest(id, 'update');
-        await until(() => crmPasswordLogsIn(sandbox, users, id));
-      },
-    ),
-    { numRuns: Number(process.env.FC_RUNS ?? 60), endOnFailure: true },
-  );
-  await Promise.all(processes.map(({ webhook }) => webhook.close()));
-  for (const { contactId } of users.all())
-    expect(await crmPasswordLogsIn(sandbox, users, contactId!)).toBe(true);
-});
+test('any interleaving of webhooks, changes and answers ends in one user equal to the newest contact, with a password that logs in', async () =>
+  anyInterleaving(await start(), Number(process.env.FC_RUNS ?? 60)));

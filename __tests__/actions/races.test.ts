@@ -1,6 +1,6 @@
 // Many webhooks at once: as many users as contacts, one password each, few calls to the CRM, none over its limit.
 import { MemoryUserRepository } from '../../lib';
-import { crmPasswordLogsIn, startProcess, startSandbox, until, type Process } from './site';
+import { crmPasswordLogsIn, startProcess, startSandbox, until, type LocalProcess } from './site';
 
 const contactReads = { method: 'GET', path: '/Contacts' };
 
@@ -8,7 +8,7 @@ test.each([1, 2])('ten simultaneous add for each of twenty contacts, %i process(
   const sandbox = await startSandbox();
   const users = new MemoryUserRepository();
   const options = { returnPassword: { field: 'f1' } };
-  const sites: Process[] = [];
+  const sites: LocalProcess[] = [];
   for (let count = 0; count < processes; count += 1) sites.push(await startProcess(sandbox, users, options));
   const ids = Array.from({ length: 20 }, (_, index) =>
     sandbox.addContact({ firstname: `P${index}`, email: `person${index}@example.com`, tags: ['Member'] }),

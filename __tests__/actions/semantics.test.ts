@@ -27,7 +27,7 @@ import {
   startSandbox,
   until,
   type Answer,
-  type Process,
+  type LocalProcess,
 } from './site';
 
 /** The fields beside those of the sandbox of these tests: f1 for the returned password, f2 for the plan. */
@@ -39,7 +39,7 @@ const NOTE = 'f6';
 const passwordHasher = new BcryptHasher({ cost: 4 });
 afterAll(() => passwordHasher.close());
 
-interface Site extends Process {
+interface Site extends LocalProcess {
   sandbox: OntraportSandbox;
   users: MemoryUserRepository;
   /** A contact of Mary's, with what a test says of it. */

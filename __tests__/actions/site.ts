@@ -7,6 +7,7 @@ import {
   MemoryUserRepository,
   OntraportClient,
   wpFusionWebhook,
+  type User,
   type UserRepository,
   type WpFusionWebhook,
   type WpFusionWebhookOptions,
@@ -28,10 +29,30 @@ export interface Answer {
 
 /** One process of a site. */
 export interface Process {
-  webhook: WpFusionWebhook;
   url: string;
   /** Sends a webhook as Ontraport does. */
   ping(action: string, contactId: string, more?: Record<string, string>): Promise<Answer>;
+  /** Waits for what is under way. */
+  close(): Promise<void>;
+}
+
+/** A site within this process: as good as one, where the users are shared. */
+export interface LocalProcess extends Process {
+  webhook: WpFusionWebhook;
+}
+
+/** Sends webhooks to a site. */
+export function pinger(url: string): Process['ping'] {
+  return async (action, contactId, more = {}) => {
+    const query = new URLSearchParams({
+      wpf_action: action,
+      access_key: ACCESS_KEY,
+      contact_id: contactId,
+      ...more,
+    });
+    const response = await fetch(`${url}?${query}`, { method: 'POST' });
+    return { status: response.status, json: (await response.json()) as Answer['json'] };
+  };
 }
 
 /** A sandbox with a field for the password and one for the plan; closed after the test. */
@@ -52,7 +73,7 @@ export async function startProcess(
   sandbox: OntraportSandbox,
   users: UserRepository = new MemoryUserRepository(),
   options: Partial<WpFusionWebhookOptions> = {},
-): Promise<Process> {
+): Promise<LocalProcess> {
   const webhook = wpFusionWebhook({
     accessKey: ACCESS_KEY,
     crm: new OntraportClient({ appId: sandbox.appId, apiKey: sandbox.apiKey, baseUrl: sandbox.baseUrl }),
@@ -73,20 +94,7 @@ export async function startProcess(
     await webhook.close({ timeoutMs: 0 });
   });
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
-  return {
-    webhook,
-    url,
-    ping: async (action, contactId, more = {}) => {
-      const query = new URLSearchParams({
-        wpf_action: action,
-        access_key: ACCESS_KEY,
-        contact_id: contactId,
-        ...more,
-      });
-      const response = await fetch(`${url}?${query}`, { method: 'POST' });
-      return { status: response.status, json: (await response.json()) as Answer['json'] };
-    },
-  };
+  return { webhook, url, ping: pinger(url), close: () => webhook.close() };
 }
 
 export const hasher = new BcryptHasher();
@@ -94,10 +102,10 @@ export const hasher = new BcryptHasher();
 /** Whether the password that the CRM shows for a contact is the user's. */
 export async function crmPasswordLogsIn(
   sandbox: OntraportSandbox,
-  users: MemoryUserRepository,
+  users: { all(): User[] | Promise<User[]> },
   contactId: string,
 ): Promise<boolean> {
-  const user = users.all().find((one) => one.contactId === contactId);
+  const user = (await users.all()).find((one) => one.contactId === contactId);
   const shown = sandbox.contact(contactId)?.f1;
   return typeof shown === 'string' && user?.passwordHash != null && hasher.verify(shown, user.passwordHash);
 }

@@ -3,8 +3,10 @@ import { codeOf, WpFusionError } from '../errors';
 import { comparisonKey } from './normalize';
 import type { PublicUser, User, UserRepository } from './repository';
 
+type Method = Exclude<keyof UserRepository, 'check'>;
+
 /** What each method may say by its error; anything else it throws is a failure of the storage. */
-const MAY_THROW: Readonly<Record<keyof UserRepository, readonly string[]>> = {
+const MAY_THROW: Readonly<Record<Method, readonly string[]>> = {
   findByContactId: [],
   findByEmail: [],
   create: ['DUPLICATE_USER'],
@@ -14,7 +16,7 @@ const UNIQUE_FIELDS: readonly unknown[] = ['contactId', 'email', 'username'];
 
 /** Wraps a repository so that the core can rely on what it throws and gives. `onHash` hears of every password hash. */
 export function guardRepository(users: UserRepository, onHash: (hash: string) => void): UserRepository {
-  const call = async <Value>(method: keyof UserRepository, work: () => Promise<Value>): Promise<Value> => {
+  const call = async <Value>(method: Method, work: () => Promise<Value>): Promise<Value> => {
     try {
       return await work();
     } catch (error) {

@@ -34,6 +34,14 @@ export type UserChanges = {
   [K in keyof Omit<User, 'id' | 'username' | 'meta'>]?: User[K] | undefined;
 } & { meta?: Record<string, MetaValue | null> | undefined };
 
+/** Something that keeps a storage from its work, in words. */
+export interface RepositoryFinding {
+  /** `error`: webhooks fail until it is mended. `warning`: they work, but not as they should. */
+  readonly severity: 'error' | 'warning';
+  /** What is wrong with what, and what to do about it. */
+  readonly message: string;
+}
+
 /**
  * The site's user storage. `MemoryUserRepository` is the reference; docs/user-repository.md shows how to write one.
  *
@@ -59,4 +67,10 @@ export interface UserRepository {
    * Throws `UserNotFoundError` for an unknown id and `DuplicateUserError` for a unique value that is taken.
    */
   update(id: string, changes: UserChanges, condition?: { ifSyncState: string | null }): Promise<User>;
+
+  /**
+   * Looks whether the storage has what it needs: tables, columns, indexes. Optional; the middleware asks once at its start and
+   * logs what it is told. Changes nothing. Rejects where the storage cannot be asked.
+   */
+  check?(): Promise<readonly RepositoryFinding[]>;
 }

@@ -1,0 +1,125 @@
+// Where SQLite, PostgreSQL and MySQL/MariaDB differ: how text is compared by our rule, how a row is locked, what an error means.
+import { ConfigurationError } from '../errors';
+import type { Database, KnexLike, Query, Raw } from './knex-like';
+
+export type DialectName = 'sqlite' | 'postgres' | 'mysql';
+
+/** How errors of one driver are told apart. */
+type ErrorOfDriver = Partial<Record<'code' | 'errno' | 'message', unknown>>;
+
+const NAMES: Readonly<Record<string, DialectName>> = {
+  sqlite3: 'sqlite',
+  postgresql: 'postgres',
+  mysql: 'mysql',
+};
+
+/** The database behind a Knex instance. Throws {@link ConfigurationError} for one that is not supported, or is no Knex. */
+export function dialectOf(knex: KnexLike): DialectName {
+  const client = typeof knex === 'function' ? (knex.client as { dialect?: unknown } | undefined) : undefined;
+  if (client === undefined) {
+    throw new ConfigurationError(
+      'knex',
+      'must be a Knex instance, or a transaction of one: knex({ client, connection }).',
+    );
+  }
+  const name = NAMES[String(client.dialect)];
+  if (name === undefined) {
+    throw new ConfigurationError(
+      'knex',
+      `speaks ${JSON.stringify(client.dialect)}; supported are PostgreSQL, MySQL, MariaDB and SQLite.`,
+    );
+  }
+  return name;
+}
+
+/**
+ * SQL for the key by which emails and usernames are compared: without spaces around, in ASCII lower case, nothing else folded.
+ * The same text stands in the unique index, so that the index serves the look-up.
+ */
+export function comparisonKeySql(dialect: DialectName): string {
+  switch (dialect) {
+    case 'sqlite':
+      return 'lower(trim(??))';
+    case 'postgres':
+      // The C collation knows the letters of ASCII alone.
+      return 'lower(btrim(??::text) collate "C")';
+    case 'mysql': {
+      // lower() folds far more than ASCII here, whatever the collation; replace() over a binary collation is exact.
+      const letters = Array.from({ length: 26 }, (_, index) => String.fromCharCode(65 + index));
+      return letters.reduce(
+        (sql, letter) => `replace(${sql}, _utf8mb4'${letter}', _utf8mb4'${letter.toLowerCase()}')`,
+        'convert(trim(??) using utf8mb4) collate utf8mb4_bin',
+      );
+    }
+  }
+}
+
+/** A column as text: numbers beyond 2^53 and native uuids arrive whole. */
+export function asText(database: Database, dialect: DialectName, column: string, alias: string): Raw {
+  const type = { sqlite: 'text', postgres: 'text', mysql: 'char' }[dialect];
+  return database.raw(`cast(?? as ${type}) as ??`, [column, alias]);
+}
+
+/** Takes the right to write at the start of a transaction: SQLite gives up, rather than waits, where a reader becomes a writer. */
+export async function beginWriting(database: Database, dialect: DialectName, table: string): Promise<void> {
+  if (dialect === 'sqlite') await database.raw('delete from ?? where 1 = 0', [table]);
+}
+
+/** Reads what others have committed, also in a transaction that sees an older state of the table. */
+export function seeingLatest(query: Query, dialect: DialectName): Query {
+  return dialect === 'mysql' ? query.forShare() : query;
+}
+
+/** Text that the database can hold: PostgreSQL has no place for U+0000, none of them for half a surrogate pair. */
+export function storable(text: string): string {
+  return text.replaceAll('\0', '').replace(/\p{Surrogate}/gu, '\ufffd');
+}
+
+/** Whether a unique index refused the row. */
+export function isUniqueViolation(error: unknown): boolean {
+  const { code, errno, message } = fieldsOf(error);
+  return (
+    code === '23505' ||
+    errno === 1062 ||
+    (typeof code === 'string' &&
+      code.startsWith('SQLITE_CONSTRAINT') &&
+      /unique constraint failed|is not unique/i.test(String(message)))
+  );
+}
+
+/** Whether the same transaction may succeed when it is run again: a deadlock, a serialisation failure, a lock not had in time. */
+export function isTransient(error: unknown): boolean {
+  const { code, errno } = fieldsOf(error);
+  return (
+    ['40001', '40P01', '55P03'].includes(String(code)) ||
+    [1213, 1205, 1020].includes(Number(errno)) ||
+    /^SQLITE_(BUSY|LOCKED)/.test(String(code))
+  );
+}
+
+/** Whether PostgreSQL could not read the text as the column's type: no row has such an id. */
+export function isUnreadableValue(error: unknown): boolean {
+  return ['22P02', '22003'].includes(String(fieldsOf(error).code));
+}
+
+/**
+ * A driver's error without the SQL that Knex puts before it: that holds the values, and with them the password hash.
+ * The code stays, for whoever reads the log.
+ */
+export function withoutSql(error: unknown): Error {
+  const { code, errno, message } = fieldsOf(error);
+  const own = String(message);
+  const cleaned = new Error(own.slice(own.lastIndexOf(' - ') + (own.includes(' - ') ? 3 : 0)));
+  cleaned.name = 'DatabaseError';
+  return Object.assign(cleaned, code === undefined ? {} : { code }, errno === undefined ? {} : { errno });
+}
+
+/** Whether an error came from a driver: those have a code of theirs; ours and TypeErrors do not. */
+export function isOfDriver(error: unknown): boolean {
+  const { code, errno } = fieldsOf(error);
+  return typeof code === 'string' || typeof errno === 'number';
+}
+
+function fieldsOf(error: unknown): ErrorOfDriver {
+  return typeof error === 'object' && error !== null ? error : {};
+}

@@ -1,0 +1,444 @@
+// KnexUserRepository: the users of a site in SQLite, PostgreSQL, MySQL or MariaDB, in a table that was there before or in ours.
+import { codeOf, DuplicateUserError, StaleUserError, UserNotFoundError } from '../../errors';
+import { comparisonKey } from '../../users/normalize';
+import type { MetaValue } from '../../crm/client';
+import type { NewUser, RepositoryFinding, User, UserChanges, UserRepository } from '../../users/repository';
+import {
+  asText,
+  beginWriting,
+  dialectOf,
+  isOfDriver,
+  isTransient,
+  isUniqueViolation,
+  isUnreadableValue,
+  seeingLatest,
+  storable,
+  withoutSql,
+  type DialectName,
+} from '../dialect';
+import type { Database, KnexLike, Query, Row } from '../knex-like';
+import { hasColumn } from '../schema';
+import { withSchemaLock } from '../schema-lock';
+import { EMAIL_KEY, keyCondition, USERNAME_KEY, type KeyColumn } from './keys';
+import { resolveMapping, type KnexUserRepositoryOptions, type Mapping } from './mapping';
+import { textOf, textOrNull } from './values';
+import { metaPart, rolePart, tagsPart, type MetaPart, type Part } from './parts';
+import { findMissing } from './missing';
+import { addMissing } from './prepare';
+
+/** How often a transaction is run when it meets a deadlock, or a row that comes and goes. */
+const MAX_ATTEMPTS = 10;
+
+/** The unique values of a user that is about to be stored. */
+type UniqueValues = Partial<Pick<User, 'contactId' | 'email' | 'username'>>;
+
+/**
+ * Users in a table of a SQL database, through the host's own Knex: SQLite, PostgreSQL, MySQL or MariaDB. Without options they
+ * stand in `wpf_users`, which {@link migrate} makes; with options in the table that the site has had all along
+ * (docs/existing-tables.md).
+ *
+ * - Every `create` and `update` is one transaction, on a Knex transaction one savepoint in it.
+ * - `update` locks the row, so that the condition and the merge of `meta` are atomic among all processes.
+ * - Emails and usernames are compared trimmed and in ASCII lower case, whatever the column's collation. That two users never
+ *   have the same one also when two processes write at once is the work of unique indexes: {@link KnexUserRepository.check}
+ *   says which are missing, {@link KnexUserRepository.prepareTable} adds them.
+ * - Nothing is ever deleted, and no column is written that is not mapped.
+ * - Text is stored without U+0000, which PostgreSQL cannot hold.
+ *
+ * Not promised: that the pool has a connection left. A webhook uses one at a time.
+ *
+ * @throws ConfigurationError at construction for a wrong option. Its methods throw the errors of {@link UserRepository}, and
+ * what the database says, without the SQL and its values, as an `Error` named `DatabaseError`.
+ *
+ * @example
+ * const users = new KnexUserRepository(knex, {
+ *   table: 'members',
+ *   columns: { email: 'email_address', username: null, passwordHash: 'password' },
+ *   role: { column: 'role_id', table: 'roles' },
+ *   tags: { through: { table: 'member_tags', user: 'member_id', other: 'tag_id' }, table: 'tags' },
+ *   meta: { columns: { firstName: 'first_name', company: 'company' } },
+ *   extraValues: { onCreate: () => ({ created_at: new Date() }) },
+ * });
+ */
+export class KnexUserRepository implements UserRepository {
+  readonly #database: Database;
+  readonly #dialect: DialectName;
+  readonly #options: KnexUserRepositoryOptions;
+  readonly #mapping: Mapping;
+  readonly #tags: Part<readonly string[]>;
+  readonly #role: Part<string>;
+  readonly #meta: MetaPart;
+  readonly #keyColumns = new Map<KeyColumn, Promise<boolean>>();
+
+  /**
+   * @param knex the host's Knex, or a transaction of it. It stays the host's: nothing closes it.
+   * @param options where in the host's tables a user stands.
+   */
+  constructor(knex: KnexLike, options: KnexUserRepositoryOptions = {}) {
+    this.#dialect = dialectOf(knex);
+    this.#database = knex as unknown as Database;
+    this.#options = options;
+    this.#mapping = resolveMapping(options, this.#database.raw('current_timestamp'));
+    this.#tags = tagsPart(this.#dialect, this.#mapping.tags);
+    this.#role = rolePart(this.#dialect, this.#mapping.role);
+    this.#meta = metaPart(this.#mapping.meta);
+  }
+
+  /** The same users within a transaction of the host: what is done here is done, or undone, with it. */
+  transacting(transaction: KnexLike): KnexUserRepository {
+    return new KnexUserRepository(transaction, this.#options);
+  }
+
+  /**
+   * What the tables lack, in words, each with what to do and, where that is possible, the SQL that does it. The middleware
+   * asks at its start and logs the answers.
+   */
+  async check(): Promise<readonly RepositoryFinding[]> {
+    return this.#saying('check', async () => {
+      const missing = await findMissing(this.#database, this.#dialect, this.#mapping, this.#needs());
+      return missing.map(({ message, severity, sql }) => ({
+        severity,
+        message: sql.length === 0 ? message : `${message} prepareTable() adds it, or:\n${sql.join('\n')}`,
+      }));
+    });
+  }
+
+  /**
+   * Adds what the users table lacks and can be added without touching what is there: the contact id with its unique index,
+   * `sync_state`, the unique keys of email and username, columns for role, tags and meta. Takes a lock, so that several
+   * processes can call it at once, and does nothing the second time.
+   *
+   * On a large PostgreSQL table better run the SQL that {@link KnexUserRepository.check} gives by hand, with
+   * `CREATE UNIQUE INDEX CONCURRENTLY`.
+   *
+   * @throws Error that names the rows by id where several users have the same email or username by our rule: those have to be
+   * merged first, by somebody who knows them.
+   *
+   * @example
+   * exports.up = (knex) => new KnexUserRepository(knex, mapping).prepareTable(); // as a Knex migration
+   */
+  async prepareTable(): Promise<void> {
+    await this.#saying('prepareTable', () =>
+      withSchemaLock(this.#database, this.#dialect, (database) =>
+        addMissing(database, this.#dialect, this.#mapping, this.#needs()),
+      ),
+    );
+    this.#keyColumns.clear();
+  }
+
+  async findByContactId(contactId: string): Promise<User | null> {
+    return this.#saying('findByContactId', async () => {
+      const rows = await this.#rows(this.#database, [contactId], (query) =>
+        query.where(this.#mapping.columns.contactId, contactId),
+      );
+      const row = rows.find((found) => found.wpf_contact_id === contactId);
+      return row === undefined ? null : this.#toUser(this.#database, row);
+    });
+  }
+
+  async findByEmail(email: string): Promise<User | null> {
+    return this.#saying('findByEmail', async () => {
+      const { email: column, emailVerified } = this.#mapping.columns;
+      const key = storable(comparisonKey(email));
+      const { sql, bindings } = await this.#keyCondition(this.#database, EMAIL_KEY, column, key);
+      const rows = await this.#rows(this.#database, [], (query) =>
+        query.whereRaw(sql, bindings).orderBy(this.#mapping.columns.id),
+      );
+      const named = rows.filter(
+        (row) =>
+          comparisonKey(textOf(row.wpf_email)) === key &&
+          (emailVerified === undefined || isTrue(row[emailVerified])),
+      );
+      // Rows from before there was a unique index: the one that is spelt so, else the first that there was.
+      const row = named.find((one) => one.wpf_email === email) ?? named[0];
+      return row === undefined ? null : this.#toUser(this.#database, row);
+    });
+  }
+
+  async create(user: NewUser): Promise<User> {
+    const { columns, onCreate, newId } = this.#mapping;
+    const email = storable(user.email.trim());
+    const username = storable(user.username.trim());
+    const unique: UniqueValues = { contactId: user.contactId, email, username };
+    return this.#saying('create', () =>
+      this.#write(unique, undefined, async (database) => {
+        const row: Row = {
+          ...onCreate(user),
+          ...(newId === undefined ? {} : { [columns.id]: newId() }),
+          ...(await this.#role.toRow(database, user.role)),
+          ...(await this.#tags.toRow(database, user.tags)),
+          ...this.#meta.toRow(user.meta, Object.keys(user.meta)),
+          ...(columns.username === null ? {} : { [columns.username]: username }),
+          [columns.email]: email,
+          [columns.contactId]: user.contactId,
+          [columns.passwordHash]: user.passwordHash,
+          [columns.syncState]: user.syncState,
+        };
+        const id = await this.#insert(database, row);
+        await this.#role.write?.(database, id, user.role);
+        await this.#tags.write?.(database, id, user.tags);
+        return this.#stored(database, id);
+      }),
+    );
+  }
+
+  async update(id: string, changes: UserChanges, condition?: { ifSyncState: string | null }): Promise<User> {
+    const { columns, onUpdate } = this.#mapping;
+    const email = changes.email === undefined ? undefined : storable(changes.email.trim());
+    const unique: UniqueValues = {
+      ...(changes.contactId === undefined ? {} : { contactId: changes.contactId }),
+      ...(email === undefined ? {} : { email }),
+    };
+    return this.#saying('update', () =>
+      this.#write(unique, id, async (database) => {
+        const [row] = await this.#rowsById(database, id, (query) => query.forUpdate());
+        if (row === undefined) throw new UserNotFoundError({ id });
+        if (condition !== undefined && (row.wpf_sync_state ?? null) !== condition.ifSyncState) {
+          throw new StaleUserError({ id });
+        }
+        await this.#refuseTaken(database, unique, id);
+
+        const { role, tags } = changes;
+        const set: Row = {
+          ...onUpdate(),
+          ...(role === undefined ? {} : await this.#role.toRow(database, role)),
+          ...(tags === undefined ? {} : await this.#tags.toRow(database, tags)),
+          ...this.#mergedMeta(row, changes.meta),
+          ...(email === undefined ? {} : { [columns.email]: email }),
+          ...given(columns.contactId, changes.contactId),
+          ...given(columns.passwordHash, changes.passwordHash),
+          ...given(columns.syncState, changes.syncState),
+        };
+        if (Object.keys(set).length > 0) await this.#alive(database).where(columns.id, id).update(set);
+        if (role !== undefined) await this.#role.write?.(database, id, role);
+        if (tags !== undefined) await this.#tags.write?.(database, id, tags);
+        return this.#stored(database, id);
+      }),
+    );
+  }
+
+  /** The further tables that role and tags need. */
+  #needs(): ReadonlyMap<string, readonly string[]> {
+    return new Map([...this.#role.needs, ...this.#tags.needs]);
+  }
+
+  /** What has to be written for changes of meta, merged with what the locked row holds. */
+  #mergedMeta(row: Row, changes: Record<string, MetaValue | null> | undefined): Row {
+    const entries = Object.entries(changes ?? {}).filter(([, value]) => (value as unknown) !== undefined);
+    if (entries.length === 0) return {};
+    const meta = new Map(Object.entries(this.#meta.read(row)));
+    for (const [key, value] of entries) {
+      if (value === null) meta.delete(key);
+      else meta.set(key, value);
+    }
+    return this.#meta.toRow(
+      Object.fromEntries(meta),
+      entries.map(([key]) => key),
+    );
+  }
+
+  /** Runs a transaction, again where the database asks for it, and says which value was taken where a unique index refused. */
+  async #write(
+    unique: UniqueValues,
+    exceptId: string | undefined,
+    work: (database: Database) => Promise<User>,
+  ): Promise<User> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await this.#database.transaction(async (database) => {
+          await beginWriting(database, this.#dialect, this.#mapping.table);
+          if (exceptId === undefined) await this.#refuseTaken(database, unique, undefined);
+          return work(database);
+        });
+      } catch (error) {
+        const isUnique = isUniqueViolation(error);
+        if (isUnique) {
+          const field = await this.#takenField(this.#database, unique, exceptId, 'latest');
+          if (field !== undefined) throw new DuplicateUserError({ field, cause: withoutSql(error) });
+        }
+        // A transaction of the host's is its own to run again. A refusal that nobody can explain any more may be over.
+        const again = (isUnique || isTransient(error)) && this.#database.isTransaction !== true;
+        if (!again || attempt === MAX_ATTEMPTS) throw error;
+        await new Promise((resolve) => setTimeout(resolve, Math.random() * 10 * attempt));
+      }
+    }
+  }
+
+  async #refuseTaken(database: Database, unique: UniqueValues, exceptId: string | undefined): Promise<void> {
+    const field = await this.#takenField(database, unique, exceptId, 'as seen');
+    if (field !== undefined) throw new DuplicateUserError({ field });
+  }
+
+  /** Which of the values another user has. `latest` also looks at what this transaction cannot see, and at deleted rows. */
+  async #takenField(
+    database: Database,
+    { contactId, email, username }: UniqueValues,
+    exceptId: string | undefined,
+    sight: 'as seen' | 'latest',
+  ): Promise<'contactId' | 'email' | 'username' | undefined> {
+    const { columns, table, scope } = this.#mapping;
+    const look = async (
+      field: 'contactId' | 'email' | 'username',
+      narrow: (query: Query) => Query,
+    ): Promise<typeof field | undefined> => {
+      const query = sight === 'latest' ? database(table).where(scope) : this.#alive(database);
+      const found = narrow(query)
+        .select(asText(database, this.#dialect, columns.id, 'wpf_id'))
+        .limit(2);
+      const rows = await (sight === 'latest' ? seeingLatest(found, this.#dialect) : found);
+      return rows.some((row) => row.wpf_id !== exceptId) ? field : undefined;
+    };
+    const byKey = async (key: KeyColumn, column: string, value: string): Promise<(query: Query) => Query> => {
+      const { sql, bindings } = await this.#keyCondition(database, key, column, comparisonKey(value));
+      return (query) => query.whereRaw(sql, bindings);
+    };
+
+    if (contactId !== undefined && contactId !== null) {
+      const taken = await look('contactId', (query) => query.where(columns.contactId, contactId));
+      if (taken !== undefined) return taken;
+    }
+    if (email !== undefined) {
+      const taken = await look('email', await byKey(EMAIL_KEY, columns.email, email));
+      if (taken !== undefined) return taken;
+    }
+    if (username !== undefined && columns.username !== null) {
+      const taken = await look('username', await byKey(USERNAME_KEY, columns.username, username));
+      if (taken !== undefined) return taken;
+    }
+    if (sight === 'as seen') return undefined;
+
+    // The column's own idea of equality may be coarser than ours: an accent, a dotless i.
+    if (email !== undefined) {
+      const taken = await look('email', (query) => query.where(columns.email, email));
+      if (taken !== undefined) return taken;
+    }
+    const { username: usernameColumn } = columns;
+    if (username === undefined || usernameColumn === null) return undefined;
+    return look('username', (query) => query.where(usernameColumn, username));
+  }
+
+  /** SQL for "this column has this key": over the key column, where the table has one, so that its index serves. */
+  async #keyCondition(
+    database: Database,
+    key: KeyColumn,
+    column: string,
+    value: string,
+  ): Promise<{ sql: string; bindings: unknown[] }> {
+    if (this.#dialect !== 'mysql') return keyCondition(this.#dialect, column, value);
+    let isThere = this.#keyColumns.get(key);
+    if (isThere === undefined) {
+      isThere = hasColumn(database, this.#dialect, this.#mapping.table, key);
+      this.#keyColumns.set(key, isThere);
+      isThere.then(
+        (found) => found || this.#keyColumns.delete(key),
+        () => this.#keyColumns.delete(key),
+      );
+    }
+    return (await isThere) ? { sql: '?? = ?', bindings: [key, value] } : keyCondition('mysql', column, value);
+  }
+
+  /** Stores a row and gives its id. */
+  async #insert(database: Database, row: Row): Promise<string> {
+    const { table, columns } = this.#mapping;
+    const own = row[columns.id];
+    if (this.#dialect !== 'mysql') {
+      const [inserted] = await database(table).insert(row, [columns.id]);
+      return textOf((inserted as Row)[columns.id]);
+    }
+    const [lastId] = await database(table).insert(row);
+    if (own !== undefined) return textOf(own);
+    if (lastId !== undefined && Number(lastId) !== 0) return textOf(lastId);
+    // An id that is a default of the column is not told.
+    const found = await database(table)
+      .where(columns.email, row[columns.email])
+      .where(columns.syncState, row[columns.syncState])
+      .select(asText(database, this.#dialect, columns.id, 'wpf_id'))
+      .first();
+    return textOf(found?.wpf_id);
+  }
+
+  async #stored(database: Database, id: string): Promise<User> {
+    const [row] = await this.#rowsById(database, id);
+    if (row === undefined) throw new UserNotFoundError({ id });
+    return this.#toUser(database, row);
+  }
+
+  /** The rows with an id: one, or none. A text that cannot be an id has none, also where the database would make a number of it. */
+  async #rowsById(database: Database, id: string, more = (query: Query): Query => query): Promise<Row[]> {
+    const rows = await this.#rows(database, [id], (query) => more(query.where(this.#mapping.columns.id, id)));
+    return rows.filter((row) => row.wpf_id === id);
+  }
+
+  /** Rows of users that are alive, with all that makes a user. `values` that the columns cannot even be compared with: none. */
+  async #rows(
+    database: Database,
+    values: readonly string[],
+    narrow: (query: Query) => Query,
+  ): Promise<Row[]> {
+    const { columns } = this.#mapping;
+    const text = (column: string, alias: string) => asText(database, this.#dialect, column, alias);
+    if (values.some((value) => value.includes('\0'))) return [];
+    const query = narrow(this.#alive(database)).select(
+      text(columns.id, 'wpf_id'),
+      text(columns.contactId, 'wpf_contact_id'),
+      `${columns.email} as wpf_email`,
+      `${columns.username ?? columns.email} as wpf_username`,
+      `${columns.passwordHash} as wpf_password_hash`,
+      `${columns.syncState} as wpf_sync_state`,
+      ...(columns.emailVerified === undefined ? [] : [columns.emailVerified]),
+      ...new Set([...this.#role.columns, ...this.#tags.columns, ...this.#meta.columns]),
+      ...this.#meta.select(database, this.#dialect),
+    );
+    try {
+      return await query;
+    } catch (error) {
+      if (values.length > 0 && isUnreadableValue(error)) return [];
+      throw error;
+    }
+  }
+
+  /** The rows that are users: of this scope, and not deleted. */
+  #alive(database: Database): Query {
+    const { table, scope, softDelete } = this.#mapping;
+    const query = database(table).where(scope);
+    return softDelete === undefined ? query : query.where({ [softDelete.column]: softDelete.alive });
+  }
+
+  async #toUser(database: Database, row: Row): Promise<User> {
+    const id = textOf(row.wpf_id);
+    return {
+      id,
+      contactId: textOrNull(row.wpf_contact_id),
+      email: textOf(row.wpf_email),
+      username: textOf(row.wpf_username),
+      passwordHash: textOrNull(row.wpf_password_hash),
+      role: await this.#role.read(database, id, row),
+      tags: [...(await this.#tags.read(database, id, row))],
+      meta: this.#meta.read(row),
+      syncState: textOrNull(row.wpf_sync_state),
+    };
+  }
+
+  /** Runs the work of a method; what a driver throws says which, and holds no SQL. */
+  async #saying<Value>(method: string, work: () => Promise<Value>): Promise<Value> {
+    try {
+      return await work();
+    } catch (error) {
+      if (codeOf(error) !== undefined || !isOfDriver(error)) throw error;
+      const cleaned = withoutSql(error);
+      cleaned.message = `${method}() on the table ${this.#mapping.table}: ${cleaned.message}`;
+      throw cleaned;
+    }
+  }
+}
+
+function given(column: string, value: string | null | undefined): Row {
+  return value === undefined ? {} : { [column]: value };
+}
+
+/** Whether a column says yes: true, a time, a number that is not 0. */
+function isTrue(value: unknown): boolean {
+  return (
+    value !== null && value !== undefined && value !== false && value !== 0 && value !== '0' && value !== ''
+  );
+}
