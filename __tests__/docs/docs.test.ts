@@ -5,10 +5,12 @@ import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import express from 'express';
+import createKnex from 'knex';
 import * as ts from 'typescript';
 import * as root from '../../lib';
 import { STEPS } from '../../lib/actions/steps';
 import { ERROR_CODES } from '../../lib/errors';
+import * as knexSubpath from '../../lib/knex';
 import * as testing from '../../lib/testing';
 
 const ROOT = path.resolve(__dirname, '../..');
@@ -247,14 +249,30 @@ describe('the quick start of the README', () => {
       },
       on: (signal: string, handler: () => Promise<void>) => handlers.set(signal, handler),
     };
+    const said: unknown[] = [];
+    for (const level of ['warn', 'error'] as const) {
+      jest.spyOn(console, level).mockImplementation((message: unknown) => said.push(message));
+    }
+    const knex = createKnex({ client: 'better-sqlite3', connection: ':memory:', useNullAsDefault: true });
+    await knex.schema.createTable('members', (table) => {
+      table.increments('id');
+      table.string('email_address').notNullable().unique();
+      table.string('password', 100).notNullable();
+      for (const column of ['first_name', 'company', 'extra', 'favourite_colour']) table.string(column);
+    });
     const site = run(
       `${code}\nObject.assign(exports, { server, users });`,
-      { 'wp-fusion-webhook': { ...root, OntraportClient: SandboxClient } },
+      {
+        'wp-fusion-webhook': { ...root, OntraportClient: SandboxClient },
+        'wp-fusion-webhook/knex': knexSubpath,
+        './knex': knex,
+      },
       environment,
     );
     const server = site.server as Server;
-    const users = site.users as root.MemoryUserRepository;
+    const users = site.users as knexSubpath.KnexUserRepository;
     try {
+      await users.prepareTable();
       if (!server.listening) await once(server, 'listening');
       const base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 
@@ -285,10 +303,14 @@ describe('the quick start of the README', () => {
         [200, 'test', undefined],
       ]);
 
-      const [mary, ...others] = users.all();
-      expect(others).toEqual([]);
+      // The site has said at its start what its table lacked then.
+      expect(said).toContainEqual(expect.stringContaining('The table members has no column contact_id'));
+      const rows = await knex('members');
+      expect(rows).toHaveLength(1);
+      expect(rows[0]).toMatchObject({ contact_id: id, email_address: 'mary@example.com', company: 'Acme' });
+      expect(rows[0]).toMatchObject({ first_name: 'Mary', favourite_colour: null });
+      const mary = await users.findByContactId(id);
       expect(mary).toMatchObject({
-        contactId: id,
         email: 'mary@example.com',
         role: 'customer',
         tags: ['Customer'],
@@ -296,12 +318,13 @@ describe('the quick start of the README', () => {
       });
       const password = sandbox.contact(id)?.f1556 ?? '';
       expect(await new root.BcryptHasher().verify(password, mary!.passwordHash!)).toBe(true);
-      expect(await (await fetch(base)).text()).toBe('1 users');
 
       await handlers.get('SIGTERM')?.();
     } finally {
       await close(server);
       await sandbox.close();
+      await knex.destroy();
+      jest.restoreAllMocks();
     }
   });
 });

@@ -52,12 +52,17 @@ const CREATE_USERS: Readonly<Record<DialectName, string>> = {
  */
 export async function migrate(knex: KnexLike): Promise<void> {
   const dialect = dialectOf(knex);
-  await withSchemaLock(knex as unknown as Database, dialect, async (database) => {
-    if ((await columnsOf(database, dialect, OWN_USERS_TABLE)).size === 0) {
-      await database.raw(CREATE_USERS[dialect], [OWN_USERS_TABLE]);
-    }
-    await addMissing(database, dialect, resolveMapping({}, undefined), new Map());
-  });
+  const database = knex as unknown as Database;
+  const isThere = async (connection: Database): Promise<boolean> =>
+    (await columnsOf(connection, dialect, OWN_USERS_TABLE)).size > 0;
+  if (!(await isThere(database))) {
+    await withSchemaLock(database, dialect, async (locked) => {
+      if (await isThere(locked)) return;
+      await locked.raw(CREATE_USERS[dialect], [OWN_USERS_TABLE]);
+      await addMissing(locked, dialect, resolveMapping({}, undefined), new Map());
+    });
+  }
+  await addMissing(database, dialect, resolveMapping({}, undefined), new Map());
 }
 
 /** One migration, as Knex wants it. */

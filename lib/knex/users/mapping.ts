@@ -220,12 +220,12 @@ export function resolveMapping(options: KnexUserRepositoryOptions, now: unknown)
     table: options.table === undefined ? OWN_USERS_TABLE : text('table', options.table),
     isOwn,
     columns: {
-      id: text('columns.id', columns.id ?? 'id'),
-      contactId: text('columns.contactId', columns.contactId ?? 'contact_id'),
-      email: text('columns.email', columns.email ?? 'email'),
-      username: columns.username === null ? null : text('columns.username', columns.username ?? 'username'),
-      passwordHash: text('columns.passwordHash', columns.passwordHash ?? 'password_hash'),
-      syncState: text('columns.syncState', columns.syncState ?? 'sync_state'),
+      id: textOr('id', 'columns.id', columns.id),
+      contactId: textOr('contact_id', 'columns.contactId', columns.contactId),
+      email: textOr('email', 'columns.email', columns.email),
+      username: columns.username === null ? null : textOr('username', 'columns.username', columns.username),
+      passwordHash: textOr('password_hash', 'columns.passwordHash', columns.passwordHash),
+      syncState: textOr('sync_state', 'columns.syncState', columns.syncState),
       emailVerified: optionalText('columns.emailVerified', columns.emailVerified),
     },
     newId: idMaker(options.ids ?? 'database'),
@@ -357,6 +357,10 @@ function object<Value>(path: string, value: Value): Value & object {
 function text(path: string, value: string): string {
   if (typeof value === 'string' && value !== '') return value;
   throw new ConfigurationError(path, 'must be a name, as text.');
+}
+
+function textOr(fallback: string, path: string, value: string | undefined): string {
+  return value === undefined ? fallback : text(path, value);
 }
 
 function optionalText(path: string, value: string | undefined): string | undefined {

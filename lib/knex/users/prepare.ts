@@ -2,6 +2,7 @@
 import { asText, comparisonKeySql, type DialectName } from '../dialect';
 import type { Database, Query } from '../knex-like';
 import { hasColumn } from '../schema';
+import { withSchemaLock } from '../schema-lock';
 import { findMissing, type Missing } from './missing';
 import type { Mapping } from './mapping';
 import { textOf } from './values';
@@ -9,20 +10,25 @@ import { textOf } from './values';
 /** How many of the rows that stand in the way are named. */
 const MAX_NAMED = 10;
 
-/** Adds everything that is missing and can be added. The caller holds the schema lock. */
+/** Adds everything that is missing and can be added. Takes no lock where there is nothing to do. */
 export async function addMissing(
   database: Database,
   dialect: DialectName,
   mapping: Mapping,
   needs: ReadonlyMap<string, readonly string[]>,
 ): Promise<void> {
-  const missing = await findMissing(database, dialect, mapping, needs);
-  // Before anything is changed: MySQL and MariaDB take nothing back.
-  for (const one of missing) await refuseRepeated(database, dialect, mapping, one);
-  for (const { sql } of missing) {
-    // A question mark is no place for a value here.
-    for (const statement of sql) await database.raw(statement.replaceAll('?', '\\?'));
-  }
+  const addable = async (connection: Database): Promise<Missing[]> =>
+    (await findMissing(connection, dialect, mapping, needs)).filter(({ sql }) => sql.length > 0);
+  if ((await addable(database)).length === 0) return;
+  await withSchemaLock(database, dialect, async (locked) => {
+    const missing = await addable(locked);
+    // Before anything is changed: MySQL and MariaDB take nothing back.
+    for (const one of missing) await refuseRepeated(locked, dialect, mapping, one);
+    for (const { sql } of missing) {
+      // A question mark is no place for a value here.
+      for (const statement of sql) await locked.raw(statement.replaceAll('?', '\\?'));
+    }
+  });
 }
 
 /** Throws where several rows have the same value of what is to be unique. */

@@ -18,7 +18,6 @@ import {
 } from '../dialect';
 import type { Database, KnexLike, Query, Row } from '../knex-like';
 import { hasColumn } from '../schema';
-import { withSchemaLock } from '../schema-lock';
 import { EMAIL_KEY, keyCondition, USERNAME_KEY, type KeyColumn } from './keys';
 import { resolveMapping, type KnexUserRepositoryOptions, type Mapping } from './mapping';
 import { textOf, textOrNull } from './values';
@@ -30,7 +29,15 @@ import { addMissing } from './prepare';
 const MAX_ATTEMPTS = 10;
 
 /** The unique values of a user that is about to be stored. */
-type UniqueValues = Partial<Pick<User, 'contactId' | 'email' | 'username'>>;
+type UniqueValues = Partial<Pick<User, UniqueField>>;
+type UniqueField = 'contactId' | 'email' | 'username';
+
+/** Which rows a look-up takes into account. */
+interface Sight {
+  readonly rows: 'alive' | 'all';
+  /** Also what was committed since the transaction began to see. */
+  readonly latest: boolean;
+}
 
 /**
  * Users in a table of a SQL database, through the host's own Knex: SQLite, PostgreSQL, MySQL or MariaDB. Without options they
@@ -119,9 +126,7 @@ export class KnexUserRepository implements UserRepository {
    */
   async prepareTable(): Promise<void> {
     await this.#saying('prepareTable', () =>
-      withSchemaLock(this.#database, this.#dialect, (database) =>
-        addMissing(database, this.#dialect, this.#mapping, this.#needs()),
-      ),
+      addMissing(this.#database, this.#dialect, this.#mapping, this.#needs()),
     );
     this.#keyColumns.clear();
   }
@@ -140,7 +145,7 @@ export class KnexUserRepository implements UserRepository {
     return this.#saying('findByEmail', async () => {
       const { email: column, emailVerified } = this.#mapping.columns;
       const key = storable(comparisonKey(email));
-      const { sql, bindings } = await this.#keyCondition(this.#database, EMAIL_KEY, column, key);
+      const { sql, bindings } = await this.#keyCondition(this.#database, EMAIL_KEY, column, email);
       const rows = await this.#rows(this.#database, [], (query) =>
         query.whereRaw(sql, bindings).orderBy(this.#mapping.columns.id),
       );
@@ -253,7 +258,7 @@ export class KnexUserRepository implements UserRepository {
       } catch (error) {
         const isUnique = isUniqueViolation(error);
         if (isUnique) {
-          const field = await this.#takenField(this.#database, unique, exceptId, 'latest');
+          const field = await this.#refusedField(unique, exceptId);
           if (field !== undefined) throw new DuplicateUserError({ field, cause: withoutSql(error) });
         }
         // A transaction of the host's is its own to run again. A refusal that nobody can explain any more may be over.
@@ -265,65 +270,78 @@ export class KnexUserRepository implements UserRepository {
   }
 
   async #refuseTaken(database: Database, unique: UniqueValues, exceptId: string | undefined): Promise<void> {
-    const field = await this.#takenField(database, unique, exceptId, 'as seen');
+    const field = await this.#takenField(database, unique, exceptId);
     if (field !== undefined) throw new DuplicateUserError({ field });
   }
 
-  /** Which of the values another user has. `latest` also looks at what this transaction cannot see, and at deleted rows. */
+  /** Which of the values another user has, by our rule. */
   async #takenField(
     database: Database,
     { contactId, email, username }: UniqueValues,
     exceptId: string | undefined,
-    sight: 'as seen' | 'latest',
-  ): Promise<'contactId' | 'email' | 'username' | undefined> {
-    const { columns, table, scope } = this.#mapping;
-    const look = async (
-      field: 'contactId' | 'email' | 'username',
-      narrow: (query: Query) => Query,
-    ): Promise<typeof field | undefined> => {
-      const query = sight === 'latest' ? database(table).where(scope) : this.#alive(database);
-      const found = narrow(query)
-        .select(asText(database, this.#dialect, columns.id, 'wpf_id'))
-        .limit(2);
-      const rows = await (sight === 'latest' ? seeingLatest(found, this.#dialect) : found);
-      return rows.some((row) => row.wpf_id !== exceptId) ? field : undefined;
-    };
-    const byKey = async (key: KeyColumn, column: string, value: string): Promise<(query: Query) => Query> => {
-      const { sql, bindings } = await this.#keyCondition(database, key, column, comparisonKey(value));
-      return (query) => query.whereRaw(sql, bindings);
-    };
-
+    sight: Sight = { rows: 'alive', latest: false },
+  ): Promise<UniqueField | undefined> {
+    const { columns } = this.#mapping;
+    const isTaken = (narrow: (query: Query) => Query): Promise<boolean> =>
+      this.#hasOther(database, exceptId, sight, narrow);
     if (contactId !== undefined && contactId !== null) {
-      const taken = await look('contactId', (query) => query.where(columns.contactId, contactId));
-      if (taken !== undefined) return taken;
+      if (await isTaken((query) => query.where(columns.contactId, contactId))) return 'contactId';
     }
     if (email !== undefined) {
-      const taken = await look('email', await byKey(EMAIL_KEY, columns.email, email));
-      if (taken !== undefined) return taken;
+      const { sql, bindings } = await this.#keyCondition(database, EMAIL_KEY, columns.email, email);
+      if (await isTaken((query) => query.whereRaw(sql, bindings))) return 'email';
     }
     if (username !== undefined && columns.username !== null) {
-      const taken = await look('username', await byKey(USERNAME_KEY, columns.username, username));
-      if (taken !== undefined) return taken;
+      const { sql, bindings } = await this.#keyCondition(database, USERNAME_KEY, columns.username, username);
+      if (await isTaken((query) => query.whereRaw(sql, bindings))) return 'username';
     }
-    if (sight === 'as seen') return undefined;
-
-    // The column's own idea of equality may be coarser than ours: an accent, a dotless i.
-    if (email !== undefined) {
-      const taken = await look('email', (query) => query.where(columns.email, email));
-      if (taken !== undefined) return taken;
-    }
-    const { username: usernameColumn } = columns;
-    if (username === undefined || usernameColumn === null) return undefined;
-    return look('username', (query) => query.where(usernameColumn, username));
+    return undefined;
   }
 
-  /** SQL for "this column has this key": over the key column, where the table has one, so that its index serves. */
+  /** Which of the values a unique index has just refused: one of a user, else one that only the index finds equal. */
+  async #refusedField(unique: UniqueValues, exceptId: string | undefined): Promise<UniqueField | undefined> {
+    const database = this.#database;
+    const byRule = await this.#takenField(database, unique, exceptId, { rows: 'alive', latest: true });
+    if (byRule !== undefined) return byRule;
+    // A column's own idea of equality may be coarser than ours, and its index may hold rows that are deleted.
+    const { columns } = this.#mapping;
+    const { email, username, contactId } = unique;
+    const places: [UniqueField, string | null, string | null | undefined][] = [
+      ['email', columns.email, email],
+      ['username', columns.username, username],
+      ['contactId', columns.contactId, contactId],
+    ];
+    for (const [field, column, value] of places) {
+      if (column === null || value === undefined || value === null) continue;
+      const narrow = (query: Query): Query => query.where(column, value);
+      if (await this.#hasOther(database, exceptId, { rows: 'all', latest: true }, narrow)) return field;
+    }
+    return this.#takenField(database, unique, exceptId, { rows: 'all', latest: true });
+  }
+
+  /** Whether there is another row of this kind. */
+  async #hasOther(
+    database: Database,
+    exceptId: string | undefined,
+    { rows, latest }: Sight,
+    narrow: (query: Query) => Query,
+  ): Promise<boolean> {
+    const { columns, table, scope } = this.#mapping;
+    const query = narrow(rows === 'all' ? database(table).where(scope) : this.#alive(database))
+      .select(asText(database, this.#dialect, columns.id, 'wpf_id'))
+      .limit(2);
+    const found = await (latest ? seeingLatest(query, this.#dialect) : query);
+    return found.some((row) => row.wpf_id !== exceptId);
+  }
+
+  /** SQL for "this column is equal to this text by our rule": over the key column, where the table has one, so that its index serves. */
   async #keyCondition(
     database: Database,
     key: KeyColumn,
     column: string,
-    value: string,
+    text: string,
   ): Promise<{ sql: string; bindings: unknown[] }> {
+    const value = storable(comparisonKey(text));
     if (this.#dialect !== 'mysql') return keyCondition(this.#dialect, column, value);
     let isThere = this.#keyColumns.get(key);
     if (isThere === undefined) {

@@ -1,0 +1,385 @@
+// A table that was there before: what its rows look like to the core, and what is left alone.
+import type { Knex } from 'knex';
+import type { NewUser } from '../../lib';
+import { KnexUserRepository, type KnexUserRepositoryOptions } from '../../lib/knex';
+import { availableDatabases, openDatabase, type TestDatabase } from './databases';
+
+const mary: NewUser = {
+  contactId: '7',
+  email: 'mary@example.com',
+  username: 'mary',
+  passwordHash: 'hash',
+  role: 'subscriber',
+  tags: [],
+  meta: {},
+  syncState: 'one',
+};
+
+describe.each(availableDatabases())('%s', (name) => {
+  let database: TestDatabase;
+  let knex: Knex;
+
+  beforeEach(async () => {
+    database = await openDatabase(name);
+    knex = database.knex;
+  });
+  afterEach(() => database.close());
+
+  /** A users table with these columns beside the usual ones, and what it lacks. */
+  async function table(
+    more: (table: Knex.CreateTableBuilder) => void,
+    options: KnexUserRepositoryOptions = {},
+  ): Promise<KnexUserRepository> {
+    await knex.schema.createTable('users', (created) => {
+      created.increments('id');
+      created.string('email').notNullable();
+      created.string('username').notNullable();
+      created.string('password_hash');
+      more(created);
+    });
+    const users = new KnexUserRepository(knex, { table: 'users', ...options });
+    await users.prepareTable();
+    return users;
+  }
+
+  const oldRow = (row: object) => knex('users').insert({ email: 'old@example.com', username: 'old', ...row });
+
+  test('a row from before has no contact, no tags, no meta, and is found by its email however that is spelt', async () => {
+    const users = await table((created) => created.string('role').defaultTo('subscriber'));
+    await oldRow({ email: ' Old@Example.COM ', password_hash: 'from before' });
+    const found = await users.findByEmail('old@example.com');
+    expect(found).toMatchObject({
+      contactId: null,
+      email: ' Old@Example.COM ',
+      username: 'old',
+      passwordHash: 'from before',
+      role: 'subscriber',
+      tags: [],
+      meta: {},
+      syncState: null,
+    });
+    expect(
+      await users.update(found!.id, { contactId: '7', syncState: 's' }, { ifSyncState: null }),
+    ).toMatchObject({
+      contactId: '7',
+      email: ' Old@Example.COM ',
+    });
+    expect((await users.findByContactId('7'))!.id).toBe(found!.id);
+  });
+
+  test('rows whose emails differ in case only: the one that is spelt so is found, and a third one is refused', async () => {
+    await knex.schema.createTable('users', (created) => {
+      created.increments('id');
+      created.string('email').notNullable();
+      for (const column of ['username', 'password_hash', 'role', 'sync_state', 'tags', 'meta'])
+        created.string(column);
+      created.string('contact_id').unique();
+    });
+    await oldRow({ email: 'Ann@example.com', username: 'first' });
+    await oldRow({ email: 'ann@example.com', username: 'second' });
+    const users = new KnexUserRepository(knex, { table: 'users' });
+    expect((await users.findByEmail('ann@example.com'))!.username).toBe('second');
+    expect((await users.findByEmail('ANN@example.com'))!.username).toBe('first');
+    await expect(users.create({ ...mary, email: 'aNN@example.com' })).rejects.toMatchObject({
+      code: 'DUPLICATE_USER',
+      field: 'email',
+    });
+    // Nothing is changed before the rows are told that stand in the way.
+    await expect(users.prepareTable()).rejects.toThrow(/unique index over email: rows repeat .*ids 1, 2/);
+  });
+
+  test('soft-deleted rows are no users, and their email and contact are free', async () => {
+    const users = await table(
+      (created) => {
+        created.string('role');
+        created.dateTime('deleted_at');
+      },
+      { softDelete: 'deleted_at' },
+    );
+    const first = await users.create(mary);
+    await knex('users').where({ id: first.id }).update({ deleted_at: new Date() });
+    expect(await users.findByEmail(mary.email)).toBeNull();
+    expect(await users.findByContactId('7')).toBeNull();
+    await expect(users.update(first.id, { role: 'customer' })).rejects.toMatchObject({
+      code: 'USER_NOT_FOUND',
+    });
+    const second = await users.create(mary);
+    expect(second.id).not.toBe(first.id);
+    await expect(users.create({ ...mary, email: 'b@example.com', username: 'b' })).rejects.toMatchObject({
+      field: 'contactId',
+    });
+    expect(await knex('users').where({ contact_id: '7' })).toHaveLength(2);
+  });
+
+  test('a soft delete with a value of its own, and an old unique index that deleted rows still hold: said, not hidden', async () => {
+    const users = await table(
+      (created) => {
+        created.string('role');
+        created.integer('status').notNullable().defaultTo(1);
+        created.unique(['email']);
+      },
+      { softDelete: { column: 'status', alive: 1 } },
+    );
+    const first = await users.create(mary);
+    await knex('users').where({ id: first.id }).update({ status: 0 });
+    expect(await users.findByEmail(mary.email)).toBeNull();
+    await expect(users.create(mary)).rejects.toMatchObject({ code: 'DUPLICATE_USER', field: 'email' });
+  });
+
+  test('only emails that the person has shown to be theirs are found', async () => {
+    const users = await table(
+      (created) => {
+        created.string('role');
+        created.dateTime('verified_at');
+      },
+      { columns: { emailVerified: 'verified_at' } },
+    );
+    await oldRow({});
+    expect(await users.findByEmail('old@example.com')).toBeNull();
+    await expect(users.create({ ...mary, email: 'old@example.com' })).rejects.toMatchObject({
+      field: 'email',
+    });
+    await knex('users').update({ verified_at: new Date() });
+    expect((await users.findByEmail('old@example.com'))!.username).toBe('old');
+  });
+
+  test('a tenant sees its own rows, and has its own values', async () => {
+    const users = await table(
+      (created) => {
+        created.string('role');
+        created.integer('tenant').notNullable().defaultTo(1);
+        created.string('created_by').notNullable();
+      },
+      {
+        scope: { tenant: 7 },
+        extraValues: { onCreate: (user) => ({ created_by: `webhook for ${user.email}` }) },
+      },
+    );
+    await oldRow({ email: mary.email, username: mary.username, contact_id: '7', created_by: 'x' });
+    expect(await users.findByEmail(mary.email)).toBeNull();
+    expect(await users.findByContactId('7')).toBeNull();
+    const created = await users.create(mary);
+    expect(await knex('users').where({ id: created.id }).first()).toMatchObject({
+      tenant: 7,
+      created_by: 'webhook for mary@example.com',
+    });
+    await expect(users.update('1', { role: 'admin' })).rejects.toMatchObject({ code: 'USER_NOT_FOUND' });
+  });
+
+  test('of several roles the most privileged counts; changing it leaves the lesser ones and the unknown alone', async () => {
+    const users = await table(() => undefined, {
+      role: {
+        through: { table: 'user_roles', user: 'user_id', other: 'role_id' },
+        table: 'roles',
+        mostPrivilegedFirst: ['admin', 'customer', 'subscriber', 'guest'],
+        ifNone: 'guest',
+      },
+    });
+    await knex.schema.createTable('roles', (created) => {
+      created.increments('id');
+      created.string('name').notNullable();
+    });
+    await knex('roles').insert(
+      ['admin', 'customer', 'subscriber', 'guest', 'unheard of'].map((role) => ({ name: role })),
+    );
+    await knex.schema.createTable('user_roles', (created) => {
+      created.integer('user_id').notNullable();
+      created.integer('role_id').notNullable();
+    });
+    const { id } = await users.create({ ...mary, role: 'subscriber' });
+    const give = (role: number) => knex('user_roles').insert({ user_id: id, role_id: role });
+    const roles = async (): Promise<string[]> => {
+      const rows = await knex('user_roles')
+        .join('roles', 'roles.id', 'role_id')
+        .where({ user_id: id })
+        .select('name');
+      return rows.map((row) => String(row.name)).sort();
+    };
+    await give(4);
+    expect((await users.update(id, { role: 'customer' })).role).toBe('customer');
+    expect(await roles()).toEqual(['customer', 'guest']);
+    expect((await users.update(id, { role: 'subscriber' })).role).toBe('subscriber');
+    expect(await roles()).toEqual(['guest', 'subscriber']);
+    await give(1);
+    expect((await users.findByContactId('7'))!.role).toBe('admin');
+    await give(5);
+    expect((await users.findByContactId('7'))!.role).toBe('unheard of');
+    await knex('user_roles').delete();
+    expect((await users.findByContactId('7'))!.role).toBe('guest');
+    await expect(users.update(id, { role: 'editor', tags: ['x'] })).rejects.toThrow(
+      /roles has no row whose name is "editor"/,
+    );
+    expect((await users.findByContactId('7'))!.tags).toEqual([]);
+  });
+
+  test('a role as a flag: true and false, 1 and 0; NULL is what the options say', async () => {
+    const users = await table((created) => created.boolean('is_admin'), {
+      role: { column: 'is_admin', values: { subscriber: false, admin: true }, ifNone: 'subscriber' },
+    });
+    await oldRow({});
+    const old = (await users.findByEmail('old@example.com'))!;
+    expect(old.role).toBe('subscriber');
+    await knex('users').update({ is_admin: true });
+    expect((await users.findByEmail('old@example.com'))!.role).toBe('admin');
+    expect((await users.create(mary)).role).toBe('subscriber');
+    expect(Boolean((await knex('users').where({ contact_id: '7' }).first()).is_admin)).toBe(false);
+    await expect(users.update(old.id, { role: 'editor' })).rejects.toThrow(/no value for the role "editor"/);
+  });
+
+  test('a foreign key to a role that there is not fails in words and changes nothing', async () => {
+    await knex.schema.createTable('roles', (created) => {
+      created.increments('id');
+      created.string('name');
+    });
+    await knex('roles').insert([{ name: 'subscriber' }]);
+    const users = await table((created) => created.integer('role_id'), {
+      role: { column: 'role_id', table: 'roles', ifNone: 'none' },
+    });
+    await expect(users.create({ ...mary, role: 'customer' })).rejects.toThrow(
+      'The table roles has no row whose name is "customer". Add it there.',
+    );
+    expect(await knex('users')).toEqual([]);
+    await oldRow({});
+    expect((await users.findByEmail('old@example.com'))!.role).toBe('none');
+  });
+
+  test('a key of meta without a column is told, and meta in columns touches only the columns that change', async () => {
+    const users = await table(
+      (created) => {
+        created.string('role');
+        created.string('first_name');
+        created.string('company').notNullable().defaultTo('none');
+      },
+      { meta: { columns: { firstName: 'first_name', company: { column: 'company', empty: 'none' } } } },
+    );
+    await expect(users.create({ ...mary, meta: { plan: 'gold' } })).rejects.toThrow(
+      'user.meta has "plan", which has no column: map it in meta.columns, or give meta.json.',
+    );
+    const { id } = await users.create({ ...mary, meta: { firstName: 'Mary' } });
+    // The site itself has written something that reads otherwise than it would be written.
+    await knex('users').update({ company: 'Initech' });
+    expect((await users.update(id, { meta: { firstName: null } })).meta).toEqual({ company: 'Initech' });
+    expect((await users.update(id, { meta: { company: null } })).meta).toEqual({});
+    expect((await knex('users').first()).company).toBe('none');
+  });
+
+  test('tags that a table of tags lacks are added, with what such a row needs', async () => {
+    await knex.schema.createTable('tags', (created) => {
+      created.increments('id');
+      created.string('name').notNullable().unique();
+      created.string('slug').notNullable();
+    });
+    await knex.schema.createTable('user_tags', (created) => {
+      created.integer('user_id').notNullable();
+      created.integer('tag_id').notNullable();
+      created.primary(['user_id', 'tag_id']);
+    });
+    const users = await table((created) => created.string('role'), {
+      tags: {
+        through: { table: 'user_tags', user: 'user_id', other: 'tag_id' },
+        table: 'tags',
+        newTag: (tag) => ({ slug: tag.toLowerCase() }),
+      },
+    });
+    await knex('tags').insert({ name: 'VIP', slug: 'very-important' });
+    const { id } = await users.create({ ...mary, tags: ['VIP', 'New', 'New'] });
+    expect((await users.update(id, { tags: ['New', 'VIP'] })).tags).toEqual(['New', 'VIP']);
+    expect(await knex('tags').orderBy('id').select('name', 'slug')).toEqual([
+      { name: 'VIP', slug: 'very-important' },
+      { name: 'New', slug: 'new' },
+    ]);
+  });
+
+  test('errors of the driver come without SQL and without values', async () => {
+    const users = await table((created) => {
+      created.string('role');
+      created.string('needed').notNullable();
+    });
+    const secret = '$argon2id$v=19$secret-hash';
+    const failed = await users.create({ ...mary, passwordHash: secret }).catch((error: unknown) => error);
+    expect(failed).toMatchObject({ name: 'DatabaseError' });
+    expect((failed as Error).message).toMatch(/^create\(\) on the table users: .*needed/i);
+    const everything = [
+      (failed as Error).stack,
+      JSON.stringify(failed),
+      String((failed as Error).cause),
+    ].join();
+    expect(everything).not.toContain(secret);
+    expect(everything).not.toContain('insert into');
+  });
+
+  test('a storage that is gone is no empty one', async () => {
+    const users = await table((created) => created.string('role'));
+    await knex.schema.dropTable('users');
+    for (const call of [users.findByContactId('7'), users.findByEmail('a@example.com'), users.create(mary)]) {
+      await expect(call).rejects.toMatchObject({ name: 'DatabaseError' });
+    }
+    await expect(users.update('1', {})).rejects.toMatchObject({ name: 'DatabaseError' });
+  });
+
+  test('what PostgreSQL cannot hold is left out, on every database alike', async () => {
+    const users = await table((created) => created.string('role'));
+    const created = await users.create({ ...mary, tags: ['a\0b'], meta: { note: 'x\0y', half: 'z\ud800' } });
+    expect(created.tags).toEqual(['ab']);
+    expect(created.meta).toEqual({ note: 'xy', half: 'z\ufffd' });
+    expect(await users.findByEmail('mary\0@example.com')).toMatchObject({ id: created.id });
+    expect(await users.findByContactId('7\0')).toBeNull();
+  });
+
+  describe('in a transaction of the host', () => {
+    test('what is written is undone with it, and stays with it', async () => {
+      const users = await table((created) => created.string('role'));
+      await expect(
+        knex.transaction(async (transaction) => {
+          await users.transacting(transaction).create(mary);
+          throw new Error('the host has changed its mind');
+        }),
+      ).rejects.toThrow('the host has changed its mind');
+      expect(await users.findByContactId('7')).toBeNull();
+      const created = await knex.transaction(async (transaction) => {
+        const user = await users.transacting(transaction).create(mary);
+        await transaction('users').where({ id: user.id }).update({ role: 'customer' });
+        return users.transacting(transaction).update(user.id, { tags: ['x'] });
+      });
+      expect(await users.findByContactId('7')).toEqual({ ...created, role: 'customer' });
+    });
+
+    test('a refused create leaves it usable', async () => {
+      const users = await table((created) => created.string('role'));
+      await users.create(mary);
+      await knex.transaction(async (transaction) => {
+        const inside = users.transacting(transaction);
+        await expect(inside.create({ ...mary, email: 'b@example.com', username: 'b' })).rejects.toMatchObject(
+          {
+            field: 'contactId',
+          },
+        );
+        await expect(inside.update('1', {}, { ifSyncState: 'another' })).rejects.toMatchObject({
+          code: 'STALE_USER',
+        });
+        await inside.create({ ...mary, contactId: '8', email: 'c@example.com', username: 'c' });
+      });
+      expect(await knex('users').select('contact_id').orderBy('id')).toEqual([
+        { contact_id: '7' },
+        { contact_id: '8' },
+      ]);
+    });
+
+    // SQLite has one writer; there is nobody to get in between.
+    if (name !== 'SQLite') {
+      test('a unique value that somebody takes in the meantime is told, though this transaction cannot see it', async () => {
+        const users = await table((created) => created.string('role'));
+        await knex.transaction(async (transaction) => {
+          const inside = users.transacting(transaction);
+          expect(await inside.findByContactId('7')).toBeNull();
+          await users.create(mary);
+          await expect(
+            inside.create({ ...mary, email: 'b@example.com', username: 'b' }),
+          ).rejects.toMatchObject({
+            field: 'contactId',
+          });
+        });
+      });
+    }
+  });
+});

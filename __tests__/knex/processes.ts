@@ -1,0 +1,103 @@
+// Other processes over a database, as this one sees them: a repository, or a site.
+import { fork, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import type { UserRepository } from '../../lib';
+import type { KnexUserRepositoryOptions } from '../../lib/knex';
+import type { OntraportSandbox } from '../../lib/testing';
+import { ACCESS_KEY, pinger, type Process } from '../actions/site';
+import type { Connection } from './databases';
+
+interface Answer {
+  id: number;
+  value?: unknown;
+  error?: { message: string };
+}
+
+class Child {
+  readonly #process: ChildProcess;
+  readonly #waiting = new Map<number, (answer: Answer) => void>();
+  #calls = 0;
+
+  constructor(setting: { connection: Connection; options: KnexUserRepositoryOptions; site?: unknown }) {
+    this.#process = fork(join(__dirname, 'child.js'), {
+      env: { ...process.env, WPF_TEST_CHILD: JSON.stringify(setting) },
+      execArgv: [],
+    });
+    this.#process.on('message', (answer: Answer) => {
+      this.#waiting.get(answer.id)?.(answer);
+      this.#waiting.delete(answer.id);
+    });
+    this.#process.once('exit', (code) => {
+      for (const [id, answer] of this.#waiting)
+        answer({ id, error: { message: `the child ended: ${code}` } });
+    });
+  }
+
+  async call(method: string, ...parameters: unknown[]): Promise<unknown> {
+    const id = (this.#calls += 1);
+    const { value, error } = await new Promise<Answer>((resolve) => {
+      this.#waiting.set(id, resolve);
+      this.#process.send({ id, method, parameters });
+    });
+    if (error !== undefined) throw Object.assign(new Error(error.message), error);
+    return value;
+  }
+
+  async end(): Promise<void> {
+    if (this.#process.exitCode !== null || this.#process.signalCode !== null) return;
+    const exit = once(this.#process, 'exit');
+    await this.call('close');
+    this.#process.disconnect();
+    await exit;
+  }
+}
+
+/** A repository in a process of its own. */
+export interface RemoteRepository extends UserRepository {
+  migrate(): Promise<void>;
+  end(): Promise<void>;
+}
+
+export function startRepository(
+  connection: Connection,
+  options: KnexUserRepositoryOptions,
+): RemoteRepository {
+  const child = new Child({ connection, options });
+  const call =
+    (method: string) =>
+    (...parameters: unknown[]) =>
+      child.call(method, ...parameters) as never;
+  return {
+    findByContactId: call('findByContactId'),
+    findByEmail: call('findByEmail'),
+    create: call('create'),
+    update: call('update'),
+    migrate: call('migrate'),
+    end: () => child.end(),
+  };
+}
+
+/** A site in a process of its own. */
+export async function startSite(
+  connection: Connection,
+  options: KnexUserRepositoryOptions,
+  sandbox: OntraportSandbox,
+): Promise<Process> {
+  const { appId, apiKey, baseUrl } = sandbox;
+  const child = new Child({
+    connection,
+    options,
+    site: {
+      crm: { appId, apiKey, baseUrl },
+      webhook: {
+        accessKey: ACCESS_KEY,
+        fields: { plan: 'f2' },
+        roles: { assignable: ['subscriber', 'customer'] },
+        returnPassword: { field: 'f1' },
+      },
+    },
+  });
+  const url = (await child.call('listen')) as string;
+  return { url, ping: pinger(url), close: () => child.end() };
+}

@@ -1,0 +1,71 @@
+// The bars of the core, over a real database and two real processes that share nothing else: no queue, no lock, no memory.
+import type { User } from '../../lib';
+import { KnexUserRepository } from '../../lib/knex';
+import { anyInterleaving, changeBetween, PAIRS, type World } from '../actions/interleaving';
+import { crmPasswordLogsIn, startSandbox, until } from '../actions/site';
+import { availableDatabases, openDatabase, type TestDatabase } from './databases';
+import { startSite } from './processes';
+import { SHAPES, type Shape } from './shapes';
+
+describe.each(availableDatabases())('%s', (name) => {
+  describe.each(SHAPES.filter(({ name: shape }) => /own|accounts/.test(shape)))('$name', (shape: Shape) => {
+    let database: TestDatabase;
+    let world: World;
+
+    beforeAll(async () => {
+      database = await openDatabase(name);
+      await shape.create(database.knex, name);
+    });
+    afterAll(() => database.close());
+
+    beforeEach(async () => {
+      await shape.empty(database.knex);
+      const sandbox = await startSandbox();
+      const options = shape.options(name);
+      const users = new KnexUserRepository(database.knex, options);
+      const all = async (): Promise<User[]> => {
+        const found = sandbox.contacts().map(({ id }) => users.findByContactId(String(id)));
+        return (await Promise.all(found)).filter((user) => user !== null);
+      };
+      const start = () => startSite(database.config, options, sandbox);
+      world = { sandbox, users: { all }, processes: await Promise.all([start(), start()]) };
+    });
+    afterEach(() => Promise.all(world.processes.map((one) => one.close())));
+
+    test('ten simultaneous add for each of twenty contacts: twenty users, twenty passwords that log in', async () => {
+      const { sandbox, users, processes } = world;
+      const ids = Array.from({ length: 20 }, (_, index) =>
+        sandbox.addContact({
+          firstname: `P${index}`,
+          email: `person${index}@example.com`,
+          tags: ['Member'],
+        }),
+      );
+      const answers = await Promise.all(
+        Array.from({ length: 200 }, (_, index) =>
+          processes[index % 2 === 0 ? 0 : 1].ping('add', ids[index % 20]!),
+        ),
+      );
+      expect(answers.filter(({ status }) => status !== 200)).toEqual([]);
+      expect(answers.filter(({ json }) => json.outcome === 'created')).toHaveLength(20);
+      expect(await shape.count(database.knex)).toBe(20);
+      const allLogIn = async (): Promise<boolean> =>
+        (await Promise.all(ids.map((id) => crmPasswordLogsIn(sandbox, users, id)))).every(Boolean);
+      await until(allLogIn);
+      // Nothing under way may undo it.
+      await Promise.all(processes.map((one) => one.close()));
+      expect(await allLogIn()).toBe(true);
+    });
+
+    // What a storage can do about it is the same for every shape of it.
+    if (shape.options(name).table === undefined) {
+      test.each(PAIRS)(
+        '%s, then a change and %s in the other process while it is under way',
+        (first, second) => changeBetween(world, first, second, 1),
+      );
+    }
+
+    test('any interleaving ends in one user equal to the newest contact, with a password that logs in', () =>
+      anyInterleaving(world, Number(process.env.FC_RUNS ?? 15)));
+  });
+});
