@@ -371,6 +371,9 @@ describe.each(TWO_HOSTS)('on Express $express, $parsers', (variant) => {
       ['none', ''],
       ['no address', 'mary at example.com'],
       ['two of them', 'a@example.com b@example.com'],
+      ['a list, to a mail program', 'a@example.com,b'],
+      ['a group, to a mail program', 'group:a@example.com;'],
+      ['with a name', 'Mary <mary@example.com>'],
     ])('CONTACT_WITHOUT_EMAIL: %s', async (_name, email) => {
       use();
       expectProblem(await call('add', addContact({ email }).id), 422, 'CONTACT_WITHOUT_EMAIL');

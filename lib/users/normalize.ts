@@ -6,7 +6,10 @@ export function comparisonKey(value: string): string {
   return value.trim().replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
 }
 
-/** Whether an email can be a user's: one `@` with something on each side, no white space or control characters, 254 at most. */
+/** What separates, quotes or encloses in a list of addresses: `a@x.org,b@y.org` and `group:a@x.org;` are no email of one person. */
+const USABLE_EMAIL = /^[^\s\p{C}"(),:;<>@[\\\]]+@[^\s\p{C}"(),:;<>@[\\\]]+$/u;
+
+/** Whether an email can be a user's: one `@` with something on each side, nothing that a mail program reads as more, 254 at most. */
 export function isUsableEmail(email: string): boolean {
-  return email.length <= 254 && /^[^\s@\p{C}]+@[^\s@\p{C}]+$/u.test(email);
+  return email.length <= 254 && USABLE_EMAIL.test(email);
 }
