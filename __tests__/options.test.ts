@@ -239,10 +239,16 @@ describe('fields', () => {
       ]),
       [{ fields: { password: 'f7', hint: 'f7' } }, 'fields.hint', /"f7" is the password's field/],
       [{ fields: { hint: { from: 'f7' }, password: { from: 'f7' } } }, 'fields.hint', /stored in clear/],
+      [{ fields: { email: false } }, 'fields.email', /a user needs an email/],
       [{ fields: { password: 'email' } }, 'fields.email', /"email" is the password's field/],
       [{ fields: { password: 'f7', username: 'f7' } }, 'fields.username', /password's field/],
     ]),
   )('%s', expectRefused);
+
+  test('false takes a default away, but not the email', () => {
+    const { fields } = resolve({ fields: { lastName: false, plan: false } });
+    expect([...fields.keys()]).toEqual(['email', 'firstName']);
+  });
 
   test('stand above the defaults; undefined takes none away', () => {
     const transform = (): string => 'x';

@@ -54,8 +54,11 @@ export interface WpFusionWebhookOptions {
   readonly users: UserRepository;
   /** Tells several middlewares of one host apart. Default: `'default'`. */
   readonly name?: string | undefined;
-  /** Which field of a contact fills what of a user. Stands above the default: email, firstName, lastName. */
-  readonly fields?: Readonly<Record<string, string | FieldSpec>> | undefined;
+  /**
+   * Which field of a contact fills what of a user. Stands above the default: email, firstName, lastName; `false` takes one of
+   * those away.
+   */
+  readonly fields?: Readonly<Record<string, string | FieldSpec | false>> | undefined;
   /** The roles a webhook may give, the role of a new user, and who is out of reach. */
   readonly roles?:
     | {
@@ -284,9 +287,17 @@ function resolveIdPattern(crm: CrmClient): RegExp {
 function resolveFields(given: WpFusionWebhookOptions['fields']): FieldMap {
   if (given !== undefined) requireObject('fields', given);
   const map = new Map<string, FieldSpec>();
-  for (const [name, value] of Object.entries({ ...DEFAULT_FIELDS, ...withoutUndefined(given ?? {}) })) {
+  const entries: Record<string, string | FieldSpec | false> = {
+    ...DEFAULT_FIELDS,
+    ...withoutUndefined(given ?? {}),
+  };
+  for (const [name, value] of Object.entries(entries)) {
     const path = `fields.${name}`;
     if (name === '' || name === '__proto__') refuse('fields', `${quote(name)} cannot be a local name`);
+    if (value === false) {
+      if (name === 'email') refuse(path, 'cannot be taken away: a user needs an email');
+      continue;
+    }
     const spec: FieldSpec = typeof value === 'string' ? { from: value } : value;
     requireObject(path, spec);
     refuseUnknownOptions(spec, ['from', 'blank', 'raw', 'transform'], `${path}.`);

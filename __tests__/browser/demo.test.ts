@@ -8,7 +8,7 @@ describeInChromium('the demo in a browser', (openTab) => {
   let url: string;
 
   beforeEach(async () => {
-    demo = new Example(['examples/demo/index.js']);
+    demo = new Example(['examples/demo/index.js'], { DEMO_DATABASE: ':memory:' });
     [, url = ''] = await demo.says(/Now you: {2}(http:\S+)/);
   });
   afterEach(async () => {

@@ -1,8 +1,11 @@
 // Every example is run as its README says, with the built package.
 import { once } from 'node:events';
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { request } from 'node:http';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { OntraportSandbox } from '../../lib/testing';
 import { Example } from './child';
 
@@ -31,6 +34,7 @@ async function get(url: string, headers: Record<string, string>): Promise<{ stat
 
 const DEMO = 'examples/demo/index.js';
 const NOW_YOU = /Now you: {2}(http:\S+)\//;
+const FORGETS = { DEMO_DATABASE: ':memory:' };
 
 describe('the demo', () => {
   test('tells its story and ends with 0', async () => {
@@ -71,7 +75,7 @@ describe('the demo', () => {
   });
 
   test('waits with its page after the story, and Ctrl-C ends it cleanly', async () => {
-    const demo = start([DEMO]);
+    const demo = start([DEMO], FORGETS);
     const [, url] = await demo.says(NOW_YOU);
 
     const page = await fetch(`${url}/`);
@@ -88,7 +92,7 @@ describe('the demo', () => {
   });
 
   test('shows its page to this machine alone, and takes no form of another website', async () => {
-    const demo = start([DEMO]);
+    const demo = start([DEMO], FORGETS);
     const [, url] = await demo.says(NOW_YOU);
 
     expect((await get(`${url}/demo/state`, {})).status).toBe(200);
@@ -115,6 +119,7 @@ describe('the demo', () => {
 
   test('with the keys of a real account it says what to paste there, and shows the site alone', async () => {
     const demo = start([DEMO], {
+      ...FORGETS,
       ONTRAPORT_APP_ID: '2_1_app',
       ONTRAPORT_API_KEY: 'the-api-key',
       PUBLIC_URL: 'https://site.example',
@@ -125,6 +130,7 @@ describe('the demo', () => {
         demo.stdout,
       ) ?? [];
     expect(demo.stdout).not.toContain('the-api-key');
+    expect(demo.stdout).toContain('Its users are forgotten when it ends.');
 
     // As through a tunnel.
     const outside = { host: 'site.example', 'x-forwarded-for': '192.0.2.1' };
@@ -152,11 +158,150 @@ describe('the demo', () => {
     ['half of the keys of an account', { ONTRAPORT_APP_ID: '2_1_app' }, /^apiKey: is missing/],
     ['a port that is none', { PORT: '70000' }, /^PORT is no port: 70000/],
   ])('says what is wrong with %s, and ends', async (_what, env: Record<string, string>, message) => {
-    const { code, stderr } = await start([DEMO], env).finished;
+    const { code, stderr } = await start([DEMO], { ...FORGETS, ...env }).finished;
 
     expect(stderr).toMatch(message);
     expect(stderr).not.toContain('    at ');
     expect(code).toBe(1);
+  });
+});
+
+describe('the demo, started again', () => {
+  interface State {
+    contacts: { id: string; email: string; password?: string; tags: string[] }[];
+    users: { id: string; contactId: string; email: string; tags: string[]; isWelcomed: boolean }[];
+  }
+  let folder: string;
+  let file: string;
+
+  beforeEach(() => {
+    folder = mkdtempSync(path.join(tmpdir(), 'wpf-demo-'));
+    file = path.join(folder, 'a folder', 'demo.sqlite');
+  });
+  afterEach(async () => {
+    // Nobody has the file open any more when it goes.
+    for (const example of started.splice(0)) await example.end();
+    rmSync(folder, { recursive: true });
+  });
+
+  /** Starts the demo on the file and waits for its page. */
+  async function startDemo(): Promise<{ demo: Example; url: string }> {
+    const demo = start([DEMO], { DEMO_DATABASE: file });
+    const [, url = ''] = await demo.says(NOW_YOU);
+    return { demo, url };
+  }
+  const stateOf = async (url: string): Promise<State> =>
+    (await (await fetch(`${url}/demo/state`)).json()) as State;
+  const logIn = (url: string, email: string, password: string): Promise<Response> =>
+    fetch(`${url}/login`, { method: 'POST', body: new URLSearchParams({ email, password }) });
+  const send = (method: string, url: string, body: unknown): Promise<Response> =>
+    fetch(url, { method, headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) });
+  /** The user of a contact, when the webhook that is on its way has made it what is expected. */
+  async function userOf(
+    url: string,
+    contactId: string,
+    isReady: (user: State['users'][number]) => boolean,
+  ): Promise<State['users'][number]> {
+    for (;;) {
+      const { users } = await stateOf(url);
+      const user = users.find((one) => one.contactId === contactId && isReady(one));
+      if (user !== undefined) return user;
+    }
+  }
+  const passwordOf = ({ contacts }: State, id: string): string =>
+    contacts.find((contact) => contact.id === id)!.password!;
+
+  test('has its users, who log in with the passwords they had, and contacts that go on making them', async () => {
+    const first = await startDemo();
+    await send('PUT', `${first.url}/demo/contacts/2/tags`, { tag: 'Add User to WP', has: true });
+    await userOf(first.url, '2', () => true);
+    // Once more, so that the webhook before it is over: the password has come back.
+    await send('PUT', `${first.url}/demo/contacts/2/tags`, { tag: 'VIP', has: true });
+    const joe = await userOf(first.url, '2', ({ tags }) => tags.includes('VIP'));
+    const before = await stateOf(first.url);
+    expect((await logIn(first.url, joe.email, passwordOf(before, '2'))).status).toBe(200);
+    const { code, stderr } = await first.demo.end('SIGINT');
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(readdirSync(path.dirname(file))).toEqual(['demo.sqlite']);
+
+    const { demo, url } = await startDemo();
+    expect(demo.stdout).toContain('as you left them');
+    expect(demo.stdout).not.toContain('is created');
+    const after = await stateOf(url);
+    expect(after.users).toEqual(before.users);
+    expect(after.contacts).toEqual(before.contacts);
+    expect(after.users.map(({ email, isWelcomed }) => ({ email, isWelcomed }))).toEqual([
+      { email: 'mary@example.com', isWelcomed: true },
+      { email: 'joe@example.com', isWelcomed: true },
+    ]);
+    expect((await logIn(url, 'mary@example.com', passwordOf(after, '1'))).status).toBe(200);
+    expect((await logIn(url, joe.email, passwordOf(after, '2'))).status).toBe(200);
+    expect((await logIn(url, joe.email, passwordOf(after, '1'))).status).toBe(401);
+
+    // The contact is the user's still, and a new one is somebody else.
+    await send('PUT', `${url}/demo/contacts/2/tags`, { tag: 'VIP', has: false });
+    const changed = await userOf(url, '2', ({ tags }) => !tags.includes('VIP'));
+    expect(changed.id).toBe(joe.id);
+    const added = await send('POST', `${url}/demo/contacts`, { email: 'zoe@example.com' });
+    expect(await added.json()).toEqual({ id: '4' });
+  });
+
+  test('also after it was killed, at any moment', async () => {
+    const first = await startDemo();
+    await send('POST', `${first.url}/demo/contacts`, { email: 'zoe@example.com' });
+    const before = await stateOf(first.url);
+    await first.demo.end('SIGKILL');
+
+    const { url } = await startDemo();
+    const after = await stateOf(url);
+    expect(after.contacts.map(({ id }) => id)).toEqual(['1', '2', '3', '4']);
+    expect(after).toMatchObject({ contacts: before.contacts, users: before.users });
+    expect((await logIn(url, 'mary@example.com', passwordOf(after, '1'))).status).toBe(200);
+  });
+
+  test('tells the story from its beginning where it was killed within it', async () => {
+    const env = { DEMO_DATABASE: file };
+    const killed = await start(['--require', './__tests__/examples/fixtures/killed-in-story.js', DEMO], env)
+      .finished;
+    expect(killed.signal).toBe('SIGKILL');
+    expect(killed.stdout).toContain('she logs in');
+
+    const { demo, url } = await startDemo();
+    expect(demo.stdout).toContain('The tag "Customer" is removed');
+    const { users } = await stateOf(url);
+    expect(users.map(({ email }) => email)).toEqual(['mary@example.com']);
+  });
+
+  test('is one at a time on one file', async () => {
+    await startDemo();
+    const { code, stderr } = await start([DEMO], { DEMO_DATABASE: file }).finished;
+
+    expect(stderr).toBe(
+      `${file} cannot be opened: another demo has it open. DEMO_DATABASE names another file.\n`,
+    );
+    expect(code).toBe(1);
+  });
+
+  test("never takes one account's users for another's", async () => {
+    const real = { ONTRAPORT_APP_ID: '2_1_app', ONTRAPORT_API_KEY: 'the-api-key', DEMO_DATABASE: file };
+    const first = start([DEMO], real);
+    await first.says(NOW_YOU);
+    expect(first.stdout).toContain(`Its users are kept in ${file}.`);
+    await first.end('SIGTERM');
+    const playing = await start([DEMO], { DEMO_DATABASE: file }).finished;
+    expect(playing.stderr).toContain("are a real account's");
+    expect(playing.code).toBe(1);
+    rmSync(file);
+    const { demo } = await startDemo();
+    await demo.end('SIGTERM');
+    const again = await start([DEMO], real).finished;
+    expect(again.stderr).toContain("are the make-believe account's");
+    expect(again.code).toBe(1);
+  });
+
+  test('with --once leaves nothing behind', async () => {
+    expect((await start([DEMO, '--once'], { DEMO_DATABASE: file }).finished).code).toBe(0);
+    expect(existsSync(path.dirname(file))).toBe(false);
   });
 });
 

@@ -1,5 +1,5 @@
 // A table that was there before: what its rows look like to the core, and what is left alone.
-import type { Knex } from 'knex';
+import createKnex, { type Knex } from 'knex';
 import type { NewUser } from '../../lib';
 import { KnexUserRepository, type KnexUserRepositoryOptions } from '../../lib/knex';
 import { availableDatabases, openDatabase, type TestDatabase } from './databases';
@@ -261,6 +261,97 @@ describe.each(availableDatabases())('%s', (name) => {
     expect((await users.update(id, { meta: { firstName: null } })).meta).toEqual({ company: 'Initech' });
     expect((await users.update(id, { meta: { company: null } })).meta).toEqual({});
     expect((await knex('users').first()).company).toBe('none');
+  });
+
+  test('columns that are NOT NULL without a default are filled where the options say what no value is', async () => {
+    const users = await table(
+      (created) => {
+        created.string('role');
+        created.string('company').notNullable();
+        created.json('extra').notNullable();
+      },
+      { meta: { columns: { company: { column: 'company', empty: '-' } }, json: 'extra' } },
+    );
+    expect(await users.check()).toEqual([]);
+    expect((await users.create(mary)).meta).toEqual({});
+    expect((await knex('users').first()).company).toBe('-');
+    const strict = new KnexUserRepository(knex, {
+      table: 'users',
+      meta: { columns: { company: 'company' }, json: 'extra' },
+    });
+    expect(await strict.check()).toEqual([
+      {
+        severity: 'warning',
+        message: expect.stringContaining('give meta.columns.company.empty, or contacts without one'),
+      },
+    ]);
+  });
+
+  test('a text in a JSON column stays that text, whatever the driver makes of JSON', async () => {
+    const users = await table(
+      (created) => {
+        created.string('role');
+        created.json('note');
+      },
+      { meta: { columns: { note: { column: 'note', type: 'json' } } } },
+    );
+    const created = await users.create({ ...mary, meta: { note: 'plain' } });
+    expect(created.meta).toEqual({ note: 'plain' });
+    for (const note of ['7', 'null', '{"a":1}', 7, false, ['x'], '']) {
+      expect((await users.update(created.id, { meta: { note } })).meta).toEqual({ note });
+    }
+  });
+
+  test('rows of a join table get what else they need', async () => {
+    await knex.schema.createTable('user_tags', (created) => {
+      created.integer('user_id').notNullable();
+      created.string('tag').notNullable();
+      created.string('source').notNullable();
+    });
+    const users = await table((created) => created.string('role'), {
+      tags: {
+        through: { table: 'user_tags', user: 'user_id', other: 'tag', newRow: () => ({ source: 'crm' }) },
+      },
+    });
+    await users.create({ ...mary, tags: ['a', 'b'] });
+    expect(await knex('user_tags').select('tag', 'source').orderBy('tag')).toEqual([
+      { tag: 'a', source: 'crm' },
+      { tag: 'b', source: 'crm' },
+    ]);
+  });
+
+  test('a Knex that renames columns on their way, as Objection has it, reads and writes the same', async () => {
+    await table((created) => {
+      created.string('role');
+      created.string('first_name');
+    });
+    const camel = (text: string): string =>
+      text.replace(/_([a-z])/g, (_all, letter: string) => letter.toUpperCase());
+    const snake = (text: string): string => text.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+    const renaming = createKnex({
+      ...(database.config as Knex.Config),
+      wrapIdentifier: (name: string, wrap: (name: string) => string) => wrap(snake(name)),
+      postProcessResponse: (result: unknown) => {
+        const renamed = (row: unknown): unknown =>
+          typeof row === 'object' && row !== null && !Array.isArray(row) && !('rows' in row)
+            ? Object.fromEntries(Object.entries(row).map(([key, value]) => [camel(key), value]))
+            : row;
+        return Array.isArray(result) ? result.map(renamed) : renamed(result);
+      },
+    });
+    const options = { table: 'users', meta: { columns: { firstName: 'first_name' } } };
+    const users = new KnexUserRepository(renaming, options);
+    try {
+      await users.prepareTable();
+      expect(await users.check()).toEqual([]);
+      const created = await users.create({ ...mary, tags: ['a'], meta: { firstName: 'Mary' } });
+      expect(await users.findByEmail(mary.email)).toEqual(created);
+      expect(created).toMatchObject({ contactId: '7', syncState: 'one', meta: { firstName: 'Mary' } });
+      await expect(users.create(mary)).rejects.toMatchObject({ field: 'contactId' });
+      expect(await users.update(created.id, { meta: { firstName: null } })).toEqual({ ...created, meta: {} });
+    } finally {
+      await renaming.destroy();
+    }
   });
 
   test('tags that a table of tags lacks are added, with what such a row needs', async () => {

@@ -143,6 +143,17 @@ describe.each(availableDatabases())('%s', (name) => {
         'There is no table user_tags, which the options name.',
       ]),
     );
+    await knex.schema.createTable('user_tags', (table) => {
+      table.integer('user_id').notNullable();
+      table.string('tag').notNullable();
+      table.dateTime('tagged_at').notNullable();
+    });
+    const tags = { through: { table: 'user_tags', user: 'user_id', other: 'tag' } };
+    expect(await messages({ table: 'wpf_users', tags })).toContain(
+      'The column user_tags.tagged_at is NOT NULL and has no default: a new row needs a value for it; give through.newRow.',
+    );
+    const through = { ...tags.through, newRow: { tagged_at: '2020-01-01 00:00:00' } };
+    expect(await messages({ table: 'wpf_users', tags: { through } })).toEqual([]);
   });
 
   test('an index that the site has had over the contact id is good enough', async () => {
@@ -166,7 +177,7 @@ describe.each(availableDatabases())('%s', (name) => {
     const queries: { sql: string; bindings: unknown[] }[] = [];
     knex.on('query', (query: { sql: string; bindings: unknown[] }) => queries.push(query));
     expect((await users.findByEmail('USER77@example.com'))!.email).toBe('User77@example.com');
-    const { sql, bindings } = queries.find((query) => query.sql.includes('wpf_email'))!;
+    const { sql, bindings } = queries.find((query) => query.sql.includes('wpfaa'))!;
     if (name === 'PostgreSQL') await knex.raw('analyze wpf_users');
     const explain = name === 'SQLite' ? 'explain query plan' : 'explain';
     const plain = sql.replace(/\$\d+/g, '?');
@@ -227,6 +238,18 @@ describe('options', () => {
     [{ softDelete: { column: 'x' } }, /^softDelete\.alive: must be what/],
     [{ scope: 7 }, 'scope: must be an object.'],
     [{ extraValues: { onDelete: {} } }, /^extraValues\.onDelete: is no option/],
+    [
+      { meta: { columns: { a: 'x', b: 'x' } } },
+      'meta.columns.b: names the column x, as meta.columns.a does.',
+    ],
+    [{ meta: { columns: { a: 'email' } } }, 'meta.columns.a: names the column email, as columns.email does.'],
+    [{ meta: { columns: { email: 'mail' } } }, /^meta\.columns\.email: is never in user\.meta/],
+    [
+      { columns: { username: 'email' } },
+      'columns.username: is the email: a site without usernames says null.',
+    ],
+    [{ role: { column: 'r', values: { a: 1, b: true } } }, 'role.values: has the same value for two roles.'],
+    [{ scope: { tenant: null } }, 'scope.tenant: must be a text, a number or a boolean.'],
     [7, 'options: must be an object.'],
   ])('%j', (options, message) => {
     if (typeof message === 'string') expect(wrong(options)).toBe(message);

@@ -253,8 +253,9 @@ const people: Shape = {
       // What a Swedish site of 2008 has.
       if (database === 'MariaDB') table.collate('utf8mb4_swedish_ci');
     });
-    if (database === 'PostgreSQL')
-      await knex.raw('alter table people alter column person_id restart with 9007199254740993');
+    if (database === 'PostgreSQL') {
+      await knex.raw('alter sequence people_person_id_seq restart with 9007199254740993');
+    }
     if (database === 'MariaDB') await knex.raw('alter table people auto_increment = 9007199254740993');
     for (const [name, column] of [
       ['person_roles', 'role'],

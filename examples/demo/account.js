@@ -48,6 +48,29 @@ function addContacts(sandbox) {
   sandbox.addContact({ firstname: 'Ana', lastname: 'García', email: 'ana@example.com', tags: ['Customer'] });
 }
 
+/** What of the contacts a person sees, for the next time the demo starts. */
+function contactsOf(sandbox) {
+  return sandbox.contacts().map((contact) => {
+    const { id, firstname, lastname, email, company } = contact;
+    const { [FIELDS.plan]: plan, [FIELDS.password]: password } = contact;
+    const fields = {
+      id,
+      firstname,
+      lastname,
+      email,
+      company,
+      [FIELDS.plan]: plan,
+      [FIELDS.password]: password,
+    };
+    return { ...fields, tags: sandbox.tagsOf(id) };
+  });
+}
+
+/** Puts contacts back, under the ids that the site's users know. Before the automations: nothing happens to them by this. */
+function restoreContacts(sandbox, contacts) {
+  for (const contact of contacts) sandbox.addContact(contact);
+}
+
 module.exports = {
   ADD_TAG,
   FIELDS,
@@ -55,6 +78,8 @@ module.exports = {
   TAGS,
   addAutomations,
   addContacts,
+  contactsOf,
+  restoreContacts,
   setUpAccount,
   webhookUrls,
 };

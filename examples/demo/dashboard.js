@@ -18,9 +18,9 @@ const SHOWN_WEBHOOKS = 50;
 
 /**
  * The page. `sandbox` is undefined where the site talks to a real account: then the page shows the site alone.
- * `previewUrl(action, contactId)` is the URL of a webhook for a person to open in a browser.
+ * `previewUrl(action, contactId)` is the URL of a webhook for a person to open in a browser; `keep()` keeps the account as it is.
  */
-function createDashboard({ site, sandbox, mails, previewUrl }) {
+function createDashboard({ site, knex, sandbox, mails, previewUrl, keep }) {
   const handled = sandbox === undefined ? rememberWebhooks(site.webhook) : undefined;
 
   const router = express.Router();
@@ -31,14 +31,16 @@ function createDashboard({ site, sandbox, mails, previewUrl }) {
   });
   router.use(express.static(path.join(__dirname, 'public'), { cacheControl: false }));
 
-  router.get('/demo/state', (_request, response) => {
+  router.get('/demo/state', async (_request, response) => {
+    // A page of the site reads the table as it likes.
+    const users = await knex('wpf_users').orderBy('id');
     response.json({
       hasAccount: sandbox !== undefined,
       addTag: ADD_TAG,
       tags: TAGS,
       plans: Object.entries(PLANS).map(([id, label]) => ({ id, label })),
       contacts: sandbox?.contacts().map((contact) => shownContact(contact, sandbox)) ?? [],
-      users: site.users.all().map((user) => shownUser(user, mails)),
+      users: users.map((user) => shownUser(user, mails)),
       webhooks: (sandbox?.deliveries.map(shownDelivery) ?? handled).slice(-SHOWN_WEBHOOKS),
     });
   });
@@ -49,12 +51,12 @@ function createDashboard({ site, sandbox, mails, previewUrl }) {
     response.redirect(303, previewUrl(user === null ? 'add' : 'update', contactId));
   });
 
-  if (sandbox !== undefined) router.use('/demo/contacts', accountRoutes(sandbox));
+  if (sandbox !== undefined) router.use('/demo/contacts', accountRoutes(sandbox, keep));
   return router;
 }
 
 /** What the page does in the account, as a person would do it in Ontraport. */
-function accountRoutes(sandbox) {
+function accountRoutes(sandbox, keep) {
   const router = express.Router();
   router.use(express.json({ limit: '10kb' }));
   // A form of another website cannot send JSON without the browser asking us first.
@@ -63,28 +65,37 @@ function accountRoutes(sandbox) {
     else response.status(415).json({ message: 'Send JSON.' });
   });
 
-  router.post('/', (request, response) => {
+  router.post('/', async (request, response) => {
     const fields = fieldsOf(request.body);
-    if (!fields.email) response.status(422).json({ message: 'A contact needs an email here.' });
-    else response.status(201).json({ id: sandbox.addContact(fields) });
+    if (!fields.email) {
+      response.status(422).json({ message: 'A contact needs an email here.' });
+      return;
+    }
+    const id = sandbox.addContact(fields);
+    // Before it can become a user: the id of a user's contact is never given to another one.
+    await keep();
+    response.status(201).json({ id });
   });
 
   router.use('/:id', (request, response, next) => {
     if (sandbox.contact(request.params.id) !== undefined) next();
     else response.status(404).json({ message: 'There is no such contact.' });
   });
-  router.patch('/:id', (request, response) => {
+  router.patch('/:id', async (request, response) => {
     sandbox.updateContact(request.params.id, fieldsOf(request.body));
+    await keep();
     response.json({});
   });
-  router.put('/:id/tags', (request, response) => {
+  router.put('/:id/tags', async (request, response) => {
     const { tag, has } = request.body;
-    if (!TAGS.includes(tag)) response.status(422).json({ message: 'There is no such tag.' });
-    else {
-      if (has === true) sandbox.tag(request.params.id, tag);
-      else sandbox.untag(request.params.id, tag);
-      response.json({});
+    if (!TAGS.includes(tag)) {
+      response.status(422).json({ message: 'There is no such tag.' });
+      return;
     }
+    if (has === true) sandbox.tag(request.params.id, tag);
+    else sandbox.untag(request.params.id, tag);
+    await keep();
+    response.json({});
   });
   return router;
 }
@@ -113,14 +124,14 @@ function shownContact(contact, sandbox) {
   };
 }
 
-const shownUser = ({ id, contactId, username, email, role, tags, meta }, mails) => ({
-  id,
-  contactId,
+const shownUser = ({ id, contact_id, username, email, role, tags, meta }, mails) => ({
+  id: String(id),
+  contactId: contact_id,
   username,
   email,
   role,
-  tags,
-  meta,
+  tags: JSON.parse(tags),
+  meta: JSON.parse(meta),
   isWelcomed: mails.some(({ to }) => to === email),
 });
 

@@ -1,11 +1,22 @@
-// Starts the demo: a site, and beside it an Ontraport account to play with. With --once it tells its story and ends.
+// Starts the demo: a site, and beside it an Ontraport account to play with. With --once it tells its story and ends, and keeps
+// nothing.
 const { randomBytes } = require('node:crypto');
 const { once } = require('node:events');
 const { createServer } = require('node:http');
+const path = require('node:path');
 const { isWpFusionError, OntraportClient } = require('wp-fusion-webhook');
 const { OntraportSandbox } = require('wp-fusion-webhook/testing');
-const { addAutomations, addContacts, FIELDS, setUpAccount, webhookUrls } = require('./account');
+const {
+  addAutomations,
+  addContacts,
+  contactsOf,
+  FIELDS,
+  restoreContacts,
+  setUpAccount,
+  webhookUrls,
+} = require('./account');
 const { createDashboard } = require('./dashboard');
+const { keepAccount, loadAccount, openDatabase, refuseOtherAccount } = require('./database');
 const { createSite } = require('./site');
 const { StoryError, tellStory } = require('./story');
 
@@ -14,8 +25,17 @@ const isOnce = process.argv.includes('--once');
 const isReal = env.ONTRAPORT_APP_ID !== undefined || env.ONTRAPORT_API_KEY !== undefined;
 const say = (text) => console.log(text);
 
+/** Where the users are. Those of a real account are none of the make-believe one's. */
+const file = isOnce
+  ? ':memory:'
+  : (env.DEMO_DATABASE ?? path.join(__dirname, isReal ? 'ontraport.sqlite' : 'demo.sqlite'));
+const isKept = file !== ':memory:';
+const shownFile = path.relative('', file).startsWith('..') ? file : path.relative('', file);
+
 /** What has to be ended, the first started last. */
 const running = [];
+/** Whether there are contacts to keep: before the end of the story there are none, so that another start tells it. */
+let isTold = false;
 
 async function main() {
   if (isReal && isOnce) {
@@ -29,11 +49,17 @@ async function main() {
     setUpAccount(sandbox);
   }
 
+  const knex = await openDatabase(file);
+  running.push(() => knex.destroy());
+  await refuseOtherAccount(knex, file, isReal);
+  const remembered = isReal ? undefined : await loadAccount(knex);
+
   // One key for Ontraport, another for a person with a browser, who is shown values.
   const accessKey = randomBytes(24).toString('hex');
   const previewKey = randomBytes(24).toString('hex');
-  const mails = [];
-  const site = createSite({
+  const mails = remembered?.mails ?? [];
+  const site = await createSite({
+    knex,
     accessKey: [
       { key: accessKey, name: 'Ontraport' },
       { key: previewKey, name: 'preview', inspect: true },
@@ -49,7 +75,12 @@ async function main() {
   });
   const previewUrl = (action, contactId) =>
     webhookUrls('', previewKey)[action].replace('[Contact ID]', encodeURIComponent(contactId));
-  site.app.use(createDashboard({ site, sandbox, mails, previewUrl }));
+  const keep = () => keepAccount(knex, { contacts: contactsOf(sandbox), mails });
+  running.push(async () => {
+    await site.webhook.close();
+    if (isTold) await keep();
+  });
+  site.app.use(createDashboard({ site, knex, sandbox, mails, previewUrl, keep }));
 
   const server = await listen(site.app);
   running.push(async () => {
@@ -62,11 +93,23 @@ async function main() {
   const siteUrl = `http://127.0.0.1:${server.address().port}`;
 
   if (sandbox === undefined) sayHowToConnect(accessKey, siteUrl);
-  else {
+  else if (remembered === undefined) {
+    // A story that was cut short is told from its beginning.
+    await knex('wpf_users').delete();
     addAutomations(sandbox, webhookUrls(siteUrl, accessKey));
     say('A site and an Ontraport account, both on this machine. This is what happens between them:\n');
     await tellStory({ sandbox, users: site.users, siteUrl, mails, say });
     addContacts(sandbox);
+  } else {
+    restoreContacts(sandbox, remembered.contacts);
+    addAutomations(sandbox, webhookUrls(siteUrl, accessKey));
+    say(`A site and an Ontraport account, both on this machine, as you left them.
+Delete ${shownFile} to start afresh, with the story of what happens between them.`);
+  }
+  if (sandbox !== undefined) {
+    isTold = true;
+    await keep();
+    site.webhook.on('webhook.processed', keep);
   }
   if (isOnce) {
     say('\nThe story held.');
@@ -74,7 +117,8 @@ async function main() {
     return;
   }
 
-  say(`\nNow you:  ${siteUrl}/\nCtrl-C ends it.`);
+  const fate = isKept ? `what you did is kept in ${shownFile}` : 'nothing is kept';
+  say(`\nNow you:  ${siteUrl}/\nCtrl-C ends it; ${fate}.`);
   for (const signal of ['SIGINT', 'SIGTERM']) {
     // A second Ctrl-C is Node's own: it ends the process at once.
     process.once(signal, () => {
@@ -95,7 +139,7 @@ function returnPassword() {
 
 function sayHowToConnect(accessKey, siteUrl) {
   const { add, update, updateTags } = webhookUrls(env.PUBLIC_URL ?? 'https://YOUR-SITE', accessKey);
-  say(`A site that talks to your Ontraport  Its users are forgotten when it ends.
+  say(`A site that talks to your Ontraport. Its users ${isKept ? `are kept in ${shownFile}` : 'are forgotten when it ends'}.
 
 Ontraport has to reach this machine: let a tunnel lead to ${siteUrl}${env.PUBLIC_URL === undefined ? ', and put its name in the place of YOUR-SITE' : ''}.
 In an automation, add the element "Webhook" with one of these as its URL, POST, no data:

@@ -1,10 +1,15 @@
 // The site: an Express site with a login, whose users come from Ontraport. This is the file to copy from.
 const express = require('express');
-const { BcryptHasher, MemoryUserRepository, wpFusionWebhook } = require('wp-fusion-webhook');
+const { BcryptHasher, wpFusionWebhook } = require('wp-fusion-webhook');
+const { KnexUserRepository, migrate } = require('wp-fusion-webhook/knex');
 
-/** Makes the site. `app` is an Express app like any other; close `webhook` when the server closes. */
-function createSite({ accessKey, crm, fields, returnPassword, sendMail }) {
-  const users = new MemoryUserRepository(); // a real site has its users in a database
+/**
+ * Makes the site, with its users in the database behind `knex`: SQLite here, PostgreSQL, MySQL and MariaDB alike. `app` is an
+ * Express app like any other. At the end close the server, then `webhook`, then the database.
+ */
+async function createSite({ knex, accessKey, crm, fields, returnPassword, sendMail }) {
+  await migrate(knex); // makes the table wpf_users where there is none
+  const users = new KnexUserRepository(knex);
   const passwords = new BcryptHasher();
 
   const webhook = wpFusionWebhook({
@@ -25,7 +30,8 @@ function createSite({ accessKey, crm, fields, returnPassword, sendMail }) {
   app.post('/login', express.urlencoded({ extended: false }), async (request, response) => {
     const { email = '', password = '' } = request.body ?? {};
     const user = await users.findByEmail(String(email));
-    if (user === null || !(await passwords.verify(String(password), user.passwordHash))) {
+    const isRight = user?.passwordHash ? await passwords.verify(String(password), user.passwordHash) : false;
+    if (!isRight) {
       response.status(401).json({ message: 'The email or the password is wrong.' });
       return;
     }

@@ -59,10 +59,10 @@ export async function migrate(knex: KnexLike): Promise<void> {
     await withSchemaLock(database, dialect, async (locked) => {
       if (await isThere(locked)) return;
       await locked.raw(CREATE_USERS[dialect], [OWN_USERS_TABLE]);
-      await addMissing(locked, dialect, resolveMapping({}, undefined), new Map());
+      await addMissing(locked, dialect, resolveMapping({}, undefined), []);
     });
   }
-  await addMissing(database, dialect, resolveMapping({}, undefined), new Map());
+  await addMissing(database, dialect, resolveMapping({}, undefined), []);
 }
 
 /** One migration, as Knex wants it. */

@@ -43,10 +43,10 @@ const LOCKS: Readonly<Record<DialectName, Lock>> = {
     }),
   mysql: async (database, work) => {
     const locked = async (connection: Database): Promise<void> => {
-      const [rows] = (await connection.raw(`select get_lock(${MYSQL_LOCK}, ?) as is_mine`, [
+      const [rows] = (await connection.raw(`select get_lock(${MYSQL_LOCK}, ?) as mine`, [
         MYSQL_PATIENCE_SECONDS,
-      ])) as [{ is_mine: unknown }[]];
-      if (Number(rows[0]?.is_mine) !== 1)
+      ])) as [{ mine: unknown }[]];
+      if (Number(rows[0]?.mine) !== 1)
         throw new Error('Another process has been changing the schema for ten minutes.');
       try {
         await work(connection);

@@ -45,12 +45,16 @@ type Reader<Value> = (database: Database, table: string) => Promise<Value[]>;
 
 const COLUMNS: Readonly<Record<DialectName, Reader<Column>>> = {
   sqlite: async (database, table) => {
-    const rows = await rowsOf(database, 'select * from pragma_table_xinfo(?)', [table]);
+    const rows = await rowsOf(
+      database,
+      'select name, "notnull" as required, dflt_value as given, hidden, pk from pragma_table_xinfo(?)',
+      [table],
+    );
     return rows.map((row) => ({
       name: String(row.name),
-      isNullable: Number(row.notnull) === 0,
+      isNullable: Number(row.required) === 0,
       // A primary key that is an integer numbers itself.
-      hasDefault: row.dflt_value !== null || Number(row.hidden) !== 0 || Number(row.pk) !== 0,
+      hasDefault: row.given !== null || Number(row.hidden) !== 0 || Number(row.pk) !== 0,
       maxLength: undefined,
     }));
   },
@@ -58,7 +62,7 @@ const COLUMNS: Readonly<Record<DialectName, Reader<Column>>> = {
     const rows = await rowsOf(
       database,
       `select attname as name, attnotnull, atthasdef, attidentity, attgenerated, atttypmod,
-         atttypid in ('varchar'::regtype, 'bpchar'::regtype) as is_limited
+         atttypid in ('varchar'::regtype, 'bpchar'::regtype) as limited
        from pg_attribute where attrelid = to_regclass(?) and attnum > 0 and not attisdropped`,
       [quoted(table)],
     );
@@ -66,7 +70,7 @@ const COLUMNS: Readonly<Record<DialectName, Reader<Column>>> = {
       name: String(row.name),
       isNullable: row.attnotnull === false,
       hasDefault: row.atthasdef === true || row.attidentity !== '' || row.attgenerated !== '',
-      maxLength: row.is_limited === true && Number(row.atttypmod) > 4 ? Number(row.atttypmod) - 4 : undefined,
+      maxLength: row.limited === true && Number(row.atttypmod) > 4 ? Number(row.atttypmod) - 4 : undefined,
     }));
   },
   mysql: async (database, table) => {
@@ -100,7 +104,7 @@ const UNIQUE_INDEXES: Readonly<Record<DialectName, Reader<UniqueIndex>>> = {
     gathered(
       await rowsOf(
         database,
-        `select list.name as name, list.partial as partial, info.name as column_name
+        `select list.name as name, list.partial as partial, info.name as part
          from pragma_index_list(?) as list, pragma_index_info(list.name) as info
          where list."unique" = 1 order by list.name, info.seqno`,
         [table],
@@ -110,10 +114,10 @@ const UNIQUE_INDEXES: Readonly<Record<DialectName, Reader<UniqueIndex>>> = {
     gathered(
       await rowsOf(
         database,
-        `select relname as name, indpred is not null as partial, attname as column_name
+        `select relname as name, indpred is not null as partial, attname as part
          from pg_index join pg_class on pg_class.oid = indexrelid
-           cross join lateral unnest(indkey::int2[]) with ordinality as part (number, place)
-           left join pg_attribute on attrelid = indrelid and attnum = part.number and attnum > 0
+           cross join lateral unnest(indkey::int2[]) with ordinality as key (number, place)
+           left join pg_attribute on attrelid = indrelid and attnum = key.number and attnum > 0
          where indrelid = to_regclass(?) and indisunique and indisvalid and place <= indnkeyatts
          order by relname, place`,
         [quoted(table)],
@@ -124,7 +128,7 @@ const UNIQUE_INDEXES: Readonly<Record<DialectName, Reader<UniqueIndex>>> = {
     return gathered(
       await rowsOf(
         database,
-        `select index_name as name, 0 as partial, column_name as column_name
+        `select index_name as name, 0 as partial, column_name as part
          from information_schema.statistics
          where table_schema = coalesce(?, database()) and table_name = ? and non_unique = 0
          order by index_name, seq_in_index`,
@@ -140,13 +144,16 @@ function gathered(rows: readonly Row[]): UniqueIndex[] {
   for (const row of rows) {
     const name = String(row.name);
     const index = indexes.get(name) ?? { columns: [], isPartial: row.partial === true || row.partial === 1 };
-    index.columns.push(typeof row.column_name === 'string' ? row.column_name : undefined);
+    index.columns.push(typeof row.part === 'string' ? row.part : undefined);
     indexes.set(name, index);
   }
   return [...indexes].map(([name, index]) => ({ name, ...index }));
 }
 
-/** What `raw` gives, as rows: each driver wraps them in its own way. */
+/**
+ * What `raw` gives, as rows: each driver wraps them in its own way. The names in the queries are single words in small letters,
+ * so that a host's Knex that renames columns on their way (`wrapIdentifier`, `postProcessResponse`) leaves them as they are.
+ */
 async function rowsOf(database: Database, sql: string, bindings: readonly unknown[]): Promise<Row[]> {
   const result = await database.raw(sql, bindings);
   if (Array.isArray(result)) return (Array.isArray(result[0]) ? result[0] : result) as Row[];

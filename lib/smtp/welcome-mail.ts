@@ -41,7 +41,7 @@ const NAME = /^(?!.*\.[\p{L}\p{N}]{2})\p{L}[\p{L}\p{M}\p{N} .'’·-]{0,39}$/u;
  * A name out of a contact, or '' where it does not look like one. Whoever fills in a form with somebody else's email could
  * otherwise have the site send that person any short message, with a link in it.
  */
-export function usableName(value: unknown): string {
+function usableName(value: unknown): string {
   const name = typeof value === 'string' ? value.trim() : '';
   return NAME.test(name) ? name : '';
 }

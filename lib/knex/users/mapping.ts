@@ -57,6 +57,8 @@ export interface Through {
   readonly user: string;
   /** Its column with the other side: a key into `table`, or the name itself where there is no such table. */
   readonly other: string;
+  /** Further values for a new row of the join table: `created_at`, an id. */
+  readonly newRow?: Row | (() => Row) | undefined;
 }
 
 /** Several roles a user, in a join table. */
@@ -188,6 +190,8 @@ export interface Mapping {
 /** The table that `migrate` makes. */
 export const OWN_USERS_TABLE = 'wpf_users';
 
+/** Local names of `fields` that are properties of the user. */
+const NO_META: readonly string[] = ['email', 'username', 'password', 'role'];
 const META_TYPES: readonly MetaType[] = ['text', 'number', 'boolean', 'json', 'array', 'date', 'timestamp'];
 
 /** Checks the options and fills them in. `now` is SQL for the present time. Throws {@link ConfigurationError}. */
@@ -212,11 +216,16 @@ export function resolveMapping(options: KnexUserRepositoryOptions, now: unknown)
     'columns.',
   );
   const scope = object('scope', options.scope ?? {});
+  for (const [column, value] of Object.entries(scope)) {
+    if (!['string', 'number', 'boolean'].includes(typeof value)) {
+      throw new ConfigurationError(`scope.${column}`, 'must be a text, a number or a boolean.');
+    }
+  }
   const extra = object('extraValues', options.extraValues ?? {});
   refuseUnknownOptions(extra, ['onCreate', 'onUpdate'], 'extraValues.');
   const onCreate = rowMaker('extraValues.onCreate', extra.onCreate ?? {});
   const onUpdate = rowMaker('extraValues.onUpdate', extra.onUpdate ?? (isOwn ? { updated_at: now } : {}));
-  return {
+  const mapping: Mapping = {
     table: options.table === undefined ? OWN_USERS_TABLE : text('table', options.table),
     isOwn,
     columns: {
@@ -241,6 +250,31 @@ export function resolveMapping(options: KnexUserRepositoryOptions, now: unknown)
         ? undefined
         : [...Object.keys(extra.onCreate ?? {}), ...Object.keys(scope)],
   };
+  refuseSharedColumns(mapping);
+  return mapping;
+}
+
+/** Two things in one column would write over each other. */
+function refuseSharedColumns({ columns, role, tags, meta, scope }: Mapping): void {
+  const owners = new Map<string, string>();
+  const claim = (option: string, column: string | null | undefined): void => {
+    if (column === null || column === undefined) return;
+    const owner = owners.get(column);
+    if (owner !== undefined)
+      throw new ConfigurationError(option, `names the column ${column}, as ${owner} does.`);
+    owners.set(column, option);
+  };
+  for (const [name, column] of Object.entries(columns)) {
+    if (name === 'username' && column === columns.email) {
+      throw new ConfigurationError('columns.username', 'is the email: a site without usernames says null.');
+    }
+    claim(`columns.${name}`, column);
+  }
+  if ('column' in role) claim('role.column', role.column);
+  if ('column' in tags) claim('tags.column', tags.column);
+  for (const [key, { column }] of meta.columns) claim(`meta.columns.${key}`, column);
+  claim('meta.json', meta.json);
+  for (const column of Object.keys(scope)) claim('scope', column);
 }
 
 function idMaker(ids: 'database' | 'uuid' | (() => string)): (() => string) | undefined {
@@ -272,7 +306,12 @@ function resolveRole(role: string | RoleColumn | RoleReference | RoleMemberships
   } else {
     refuseUnknownOptions(role, ['column', 'values', 'ifNone'], 'role.');
     text('role.column', role.column);
-    if (role.values !== undefined) object('role.values', role.values);
+    const codes = Object.values(object('role.values', role.values ?? {})).map((code) =>
+      String(typeof code === 'boolean' ? Number(code) : code),
+    );
+    if (new Set(codes).size < codes.length) {
+      throw new ConfigurationError('role.values', 'has the same value for two roles.');
+    }
   }
   if (role.ifNone !== undefined && typeof role.ifNone !== 'string') {
     throw new ConfigurationError('role.ifNone', 'must be the name of a role.');
@@ -299,7 +338,8 @@ function resolveTags(tags: string | TagColumn | TagMemberships): Mapping['tags']
 
 function checkThrough(path: string, { through, table, id, name }: RoleMemberships | TagMemberships): void {
   object(`${path}.through`, through);
-  refuseUnknownOptions(through, ['table', 'user', 'other'], `${path}.through.`);
+  refuseUnknownOptions(through, ['table', 'user', 'other', 'newRow'], `${path}.through.`);
+  if (through.newRow !== undefined) rowMaker(`${path}.through.newRow`, through.newRow);
   text(`${path}.through.table`, through.table);
   text(`${path}.through.user`, through.user);
   text(`${path}.through.other`, through.other);
@@ -315,6 +355,12 @@ function resolveMeta(meta: string | MetaMapping): Mapping['meta'] {
   const columns = new Map<string, MetaColumn>();
   for (const [key, given] of Object.entries(object('meta.columns', meta.columns ?? {}))) {
     const path = `meta.columns.${key}`;
+    if (NO_META.includes(key)) {
+      throw new ConfigurationError(
+        path,
+        `is never in user.meta: ${key} is a property of the user, see columns and role.`,
+      );
+    }
     if (typeof given === 'string') {
       columns.set(key, { column: text(path, given) });
       continue;

@@ -4,6 +4,16 @@ import type { Database, Row } from '../knex-like';
 import type { Through } from './mapping';
 import { textOf } from './values';
 
+/** A table beside the users table, and what it must have. */
+export interface TableNeed {
+  readonly table: string;
+  readonly columns: readonly string[];
+  /** The columns that new rows get a value in; `undefined` where that is not known, or no rows are made. */
+  readonly filled?: readonly string[] | undefined;
+  /** The option that can give the others one. */
+  readonly fillBy?: string;
+}
+
 /** Reads and changes which names a user has in a join table. */
 export class Memberships {
   readonly #through: Through;
@@ -26,11 +36,26 @@ export class Memberships {
     this.#name = given.name ?? 'name';
   }
 
-  /** The tables and columns that this needs. */
-  needs(): Map<string, string[]> {
-    const { table, user, other } = this.#through;
-    const needs = new Map([[table, [user, other]]]);
-    if (this.#table !== undefined) needs.set(this.#table, [this.#id, this.#name]);
+  /** The tables and columns that this needs. `isFilled`: whether rows of the table of names are complete, or never made here. */
+  needs(isFilled: boolean): TableNeed[] {
+    const { table, user, other, newRow } = this.#through;
+    const needs: TableNeed[] = [
+      {
+        table,
+        columns: [user, other],
+        filled: typeof newRow === 'function' ? undefined : [user, other, ...Object.keys(newRow ?? {})],
+        fillBy: 'through.newRow',
+      },
+    ];
+    if (this.#table !== undefined) {
+      const columns = [this.#id, this.#name];
+      needs.push({
+        table: this.#table,
+        columns,
+        filled: isFilled ? undefined : columns,
+        fillBy: 'tags.newTag',
+      });
+    }
     return needs;
   }
 
@@ -56,9 +81,10 @@ export class Memberships {
     newRow?: (name: string) => Row,
   ): Promise<void> {
     if (names.length === 0) return;
-    const { table, user, other } = this.#through;
+    const { table, user, other, newRow: newMembership } = this.#through;
     const values = await this.#valuesOf(database, names, newRow);
-    await database(table).insert(values.map((value) => ({ [user]: userId, [other]: value })));
+    const more = (): Row => (typeof newMembership === 'function' ? newMembership() : (newMembership ?? {}));
+    await database(table).insert(values.map((value) => ({ ...more(), [user]: userId, [other]: value })));
   }
 
   /** Takes names from a user. */

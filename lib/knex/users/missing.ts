@@ -5,6 +5,7 @@ import type { Database } from '../knex-like';
 import { columnsOf, uniqueIndexesOf, type Column, type UniqueIndex } from '../schema';
 import { CONTACT_KEY, EMAIL_KEY, indexName, USERNAME_KEY } from './keys';
 import type { Mapping } from './mapping';
+import type { TableNeed } from './memberships';
 
 /** Something that is missing. */
 export interface Missing {
@@ -25,7 +26,7 @@ export async function findMissing(
   database: Database,
   dialect: DialectName,
   mapping: Mapping,
-  needs: ReadonlyMap<string, readonly string[]>,
+  needs: readonly TableNeed[],
 ): Promise<Missing[]> {
   const { table } = mapping;
   const columns = await columnsOf(database, dialect, table);
@@ -93,50 +94,65 @@ function tooShort({ table, columns: names }: Mapping, columns: ReadonlyMap<strin
   });
 }
 
-/** Columns that every row must have a value in, and that nobody gives one to. */
+/** Columns of the users table that a new user has no value for. */
 function unfilled(mapping: Mapping, columns: ReadonlyMap<string, Column>): Missing[] {
   const { table, extraColumns, columns: names, role, tags, meta, newId } = mapping;
   if (extraColumns === undefined) return [];
-  const filled = new Set([
+  const filled = new Set<string | null | undefined>([
     ...extraColumns,
     ...Object.values(names).filter((name) => name !== names.emailVerified && name !== names.id),
     ...('column' in role ? [role.column] : []),
     ...('column' in tags ? [tags.column] : []),
     ...(newId === undefined ? [] : [names.id]),
     ...(meta.json === undefined ? [] : [meta.json]),
+    ...[...meta.columns.values()].filter(({ empty }) => empty !== undefined).map(({ column }) => column),
   ]);
-  const lacking = [...columns.values()].filter(
-    ({ name, isNullable, hasDefault }) => !isNullable && !hasDefault && !filled.has(name),
-  );
-  return lacking.map(({ name }) => {
-    const isMeta = [...meta.columns.values()].some(({ column }) => column === name);
+  return unfilledColumns(columns, filled).map(({ name }) => {
+    const isNeeded = `The column ${table}.${name} is NOT NULL and has no default: a new user needs a value for it;`;
+    const [key] = [...meta.columns].find(([, { column }]) => column === name) ?? [];
+    if (key !== undefined) {
+      const message = `${isNeeded} give meta.columns.${key}.empty, or contacts without one cannot become users.`;
+      return { severity: 'warning', message, sql: [] };
+    }
     const where = name === names.id ? "options.ids ('uuid', or a function)" : `extraValues.onCreate.${name}`;
-    const message = `The column ${table}.${name} is NOT NULL and has no default: a new user needs a value for it; give ${where}.`;
-    return isMeta
-      ? {
-          severity: 'warning',
-          message: `${message} Contacts without a value for it cannot become users.`,
-          sql: [],
-        }
-      : needsPerson(message);
+    return needsPerson(`${isNeeded} give ${where}.`);
   });
 }
 
 async function furtherTables(
   database: Database,
   dialect: DialectName,
-  needs: ReadonlyMap<string, readonly string[]>,
+  needs: readonly TableNeed[],
 ): Promise<Missing[]> {
   const missing: Missing[] = [];
-  for (const [table, wanted] of needs) {
+  for (const { table, columns: wanted, filled, fillBy } of needs) {
     const columns = await columnsOf(database, dialect, table);
-    if (columns.size === 0) missing.push(needsPerson(`There is no table ${table}, which the options name.`));
-    else
-      for (const column of wanted)
-        if (!columns.has(column))
-          missing.push(needsPerson(`The table ${table} has no column ${column}, which the options name.`));
+    if (columns.size === 0) {
+      missing.push(needsPerson(`There is no table ${table}, which the options name.`));
+      continue;
+    }
+    for (const column of wanted.filter((name) => !columns.has(name))) {
+      missing.push(needsPerson(`The table ${table} has no column ${column}, which the options name.`));
+    }
+    for (const { name } of filled === undefined ? [] : unfilledColumns(columns, new Set(filled))) {
+      missing.push(
+        needsPerson(
+          `The column ${table}.${name} is NOT NULL and has no default: a new row needs a value for it; give ${fillBy}.`,
+        ),
+      );
+    }
   }
   return missing;
+}
+
+/** Columns that every row must have a value in, and that nobody gives one to. */
+function unfilledColumns(
+  columns: ReadonlyMap<string, Column>,
+  filled: ReadonlySet<string | null | undefined>,
+): Column[] {
+  return [...columns.values()].filter(
+    ({ name, isNullable, hasDefault }) => !isNullable && !hasDefault && !filled.has(name),
+  );
 }
 
 /** Words and SQL for what can be added. */

@@ -1,8 +1,8 @@
 // The three parts of a user that sites store in different ways: tags, role and meta. Each knows which columns of the users
 // table it reads, what it writes there, and what it writes elsewhere.
 import type { MetaValue } from '../../crm/client';
-import { asText, storable, type DialectName } from '../dialect';
-import type { Database, Raw, Row } from '../knex-like';
+import { storable, type DialectName } from '../dialect';
+import type { Database, Row } from '../knex-like';
 import { parseJsonColumn, textOf, toJson } from './values';
 import type {
   Mapping,
@@ -13,14 +13,17 @@ import type {
   TagColumn,
   TagMemberships,
 } from './mapping';
-import { Memberships } from './memberships';
+import { Memberships, type TableNeed } from './memberships';
+
+/** Columns to read: as the driver gives them, or as the database's own text of them. */
+type Columns = ReadonlyMap<string, 'value' | 'text'>;
 
 /** Where a part of a user stands. */
 export interface Part<Value> {
   /** The columns of the users table that it is read from. */
-  readonly columns: readonly string[];
-  /** Further tables and their columns that it needs. */
-  readonly needs: ReadonlyMap<string, readonly string[]>;
+  readonly columns: Columns;
+  /** Further tables that it needs. */
+  readonly needs: readonly TableNeed[];
   read(database: Database, userId: string, row: Row): Promise<Value>;
   /** What goes into the users table. */
   toRow(database: Database, value: Value): Promise<Row>;
@@ -28,7 +31,7 @@ export interface Part<Value> {
   write?(database: Database, userId: string, value: Value): Promise<void>;
 }
 
-const NO_NEEDS: ReadonlyMap<string, readonly string[]> = new Map();
+const NO_COLUMNS: Columns = new Map();
 
 /** The tags of a user. */
 export function tagsPart(dialect: DialectName, tags: Mapping['tags']): Part<readonly string[]> {
@@ -37,8 +40,9 @@ export function tagsPart(dialect: DialectName, tags: Mapping['tags']): Part<read
 
 function tagsColumn({ column, type }: TagColumn): Part<readonly string[]> {
   return {
-    columns: [column],
-    needs: NO_NEEDS,
+    // As text: a driver that parses JSON leaves open whether a text is one in JSON.
+    columns: new Map([[column, type === 'array' ? 'value' : 'text']]),
+    needs: [],
     // Nothing is awaited: a column is at hand.
     // eslint-disable-next-line @typescript-eslint/require-await
     read: async (_database, _userId, row) => {
@@ -55,8 +59,8 @@ function joinedTags(dialect: DialectName, tags: TagMemberships): Part<readonly s
   const memberships = new Memberships(dialect, tags);
   const newTag = tags.newTag ?? ((): Row => ({}));
   return {
-    columns: [],
-    needs: memberships.needs(),
+    columns: NO_COLUMNS,
+    needs: memberships.needs(tags.newTag !== undefined),
     read: (database, userId) => memberships.namesOf(database, userId),
     toRow: () => Promise.resolve({}),
     write: async (database, userId, wanted) => {
@@ -92,8 +96,8 @@ function roleColumn({ column, values, ifNone = '' }: RoleColumn): Part<string> {
       ? undefined
       : new Map(Object.entries(values).map(([role, value]) => [codeOf(value), role]));
   return {
-    columns: [column],
-    needs: NO_NEEDS,
+    columns: new Map([[column, 'value']]),
+    needs: [],
     // eslint-disable-next-line @typescript-eslint/require-await
     read: async (_database, _userId, row) => {
       const value = row[column];
@@ -118,8 +122,8 @@ function referencedRole({
   ifNone = '',
 }: RoleReference): Part<string> {
   return {
-    columns: [column],
-    needs: new Map([[table, [id, name]]]),
+    columns: new Map([[column, 'value']]),
+    needs: [{ table, columns: [id, name] }],
     read: async (database, _userId, row) => {
       const key = row[column];
       if (key === null || key === undefined) return ifNone;
@@ -147,8 +151,8 @@ function joinedRole(
   const counting = (names: readonly string[]): string | undefined =>
     [...names].sort((one, other) => rank(one) - rank(other))[0];
   return {
-    columns: [],
-    needs: roles.needs(),
+    columns: NO_COLUMNS,
+    needs: roles.needs(true),
     read: async (database, userId) => counting(await roles.namesOf(database, userId)) ?? ifNone,
     toRow: () => Promise.resolve({}),
     write: async (database, userId, role) => {
@@ -168,22 +172,36 @@ function joinedRole(
 
 /** The meta of a user: its columns and the JSON column, as one. */
 export interface MetaPart {
-  readonly columns: readonly string[];
-  /** Columns that have to be read otherwise than as they are. */
-  select(database: Database, dialect: DialectName): Raw[];
+  readonly columns: Columns;
   read(row: Row): Record<string, MetaValue>;
-  /** What goes into the users table for `meta` when these keys of it have changed. */
+  /** What goes into the users table for a new user. */
+  toNewRow(meta: Readonly<Record<string, MetaValue>>): Row;
+  /** What goes there when these keys of `meta` have changed. */
   toRow(meta: Readonly<Record<string, MetaValue>>, changedKeys: readonly string[]): Row;
 }
 
+/** Types whose values are read as the database's text: a driver makes a moment in some time zone of a day. */
+const READ_AS_TEXT: readonly unknown[] = ['date', 'json'];
+
 export function metaPart({ columns, json }: Mapping['meta']): MetaPart {
+  const valueFor = (key: string, column: MetaColumn, meta: Readonly<Record<string, MetaValue>>): unknown => {
+    const value = Object.hasOwn(meta, key) ? meta[key] : undefined;
+    return value === undefined ? (column.empty ?? null) : toColumn(value, column, key);
+  };
+  const restOf = (meta: Readonly<Record<string, MetaValue>>): [string, MetaValue][] =>
+    Object.entries(meta).filter(([key]) => !columns.has(key));
+  const refuseUnmapped = (key: string): never => {
+    throw new Error(
+      `user.meta has ${JSON.stringify(key)}, which has no column: map it in meta.columns, or give meta.json.`,
+    );
+  };
   return {
-    columns: [...[...columns.values()].map(({ column }) => column), ...(json === undefined ? [] : [json])],
-    // A driver makes a moment in some time zone of a date; the database's own text is the day.
-    select: (database, dialect) =>
-      [...columns.values()]
-        .filter(({ type }) => type === 'date')
-        .map(({ column }) => asText(database, dialect, column, column)),
+    columns: new Map([
+      ...[...columns.values()].map(
+        ({ column, type }) => [column, READ_AS_TEXT.includes(type) ? 'text' : 'value'] as const,
+      ),
+      ...(json === undefined ? [] : [[json, 'text'] as const]),
+    ]),
     read: (row) => {
       const meta = new Map(json === undefined ? [] : Object.entries(jsonObject(row[json], json)));
       for (const [key, column] of columns) {
@@ -193,22 +211,25 @@ export function metaPart({ columns, json }: Mapping['meta']): MetaPart {
       }
       return Object.fromEntries(meta);
     },
+    toNewRow: (meta) => {
+      const row: Row = {};
+      for (const [key, column] of columns) {
+        const value = valueFor(key, column, meta);
+        // Where there is nothing to say, the column's default has the word.
+        if (value !== null) row[column.column] = value;
+      }
+      const rest = restOf(meta);
+      if (json !== undefined) row[json] = toJson(Object.fromEntries(rest));
+      else if (rest[0] !== undefined) refuseUnmapped(rest[0][0]);
+      return row;
+    },
     toRow: (meta, changedKeys) => {
       const row: Row = {};
-      let restChanged = false;
       for (const key of changedKeys) {
         const column = columns.get(key);
-        if (column !== undefined) {
-          const value = Object.hasOwn(meta, key) ? meta[key] : undefined;
-          row[column.column] = value === undefined ? (column.empty ?? null) : toColumn(value, column, key);
-        } else if (json === undefined) {
-          throw new Error(
-            `user.meta has ${JSON.stringify(key)}, which has no column: map it in meta.columns, or give meta.json.`,
-          );
-        } else restChanged = true;
-      }
-      if (json !== undefined && restChanged) {
-        row[json] = toJson(Object.fromEntries(Object.entries(meta).filter(([key]) => !columns.has(key))));
+        if (column !== undefined) row[column.column] = valueFor(key, column, meta);
+        else if (json !== undefined) row[json] = toJson(Object.fromEntries(restOf(meta)));
+        else refuseUnmapped(key);
       }
       return row;
     },

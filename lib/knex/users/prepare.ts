@@ -5,6 +5,7 @@ import { hasColumn } from '../schema';
 import { withSchemaLock } from '../schema-lock';
 import { findMissing, type Missing } from './missing';
 import type { Mapping } from './mapping';
+import type { TableNeed } from './memberships';
 import { textOf } from './values';
 
 /** How many of the rows that stand in the way are named. */
@@ -15,7 +16,7 @@ export async function addMissing(
   database: Database,
   dialect: DialectName,
   mapping: Mapping,
-  needs: ReadonlyMap<string, readonly string[]>,
+  needs: readonly TableNeed[],
 ): Promise<void> {
   const addable = async (connection: Database): Promise<Missing[]> =>
     (await findMissing(connection, dialect, mapping, needs)).filter(({ sql }) => sql.length > 0);
@@ -52,11 +53,11 @@ async function refuseRepeated(
   const repeated = users().select(database.raw(key)).groupByRaw(key).havingRaw('count(*) > 1');
   const rows = await users()
     .whereRaw(`${key} in (?)`, [repeated])
-    .select(asText(database, dialect, columns.id, 'wpf_id'))
+    .select(asText(database, dialect, columns.id, 'wpfid'))
     .orderBy(uniqueOver)
     .limit(MAX_NAMED + 1);
   if (rows.length === 0) return;
-  const named = rows.slice(0, MAX_NAMED).map((row) => textOf(row.wpf_id));
+  const named = rows.slice(0, MAX_NAMED).map((row) => textOf(row.wpfid));
   const more = rows.length > MAX_NAMED ? ' and more' : '';
   throw new Error(
     `The table ${table} cannot have a unique index over ${uniqueOver}: rows repeat one another there, but for case and spaces ` +

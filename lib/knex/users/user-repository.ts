@@ -22,6 +22,7 @@ import { EMAIL_KEY, keyCondition, USERNAME_KEY, type KeyColumn } from './keys';
 import { resolveMapping, type KnexUserRepositoryOptions, type Mapping } from './mapping';
 import { textOf, textOrNull } from './values';
 import { metaPart, rolePart, tagsPart, type MetaPart, type Part } from './parts';
+import type { TableNeed } from './memberships';
 import { findMissing } from './missing';
 import { addMissing } from './prepare';
 
@@ -75,6 +76,8 @@ export class KnexUserRepository implements UserRepository {
   readonly #tags: Part<readonly string[]>;
   readonly #role: Part<string>;
   readonly #meta: MetaPart;
+  /** All that a user is read from, and under which alias. */
+  readonly #columns: readonly { column: string; as: 'value' | 'text'; alias: string }[];
   readonly #keyColumns = new Map<KeyColumn, Promise<boolean>>();
 
   /**
@@ -89,6 +92,7 @@ export class KnexUserRepository implements UserRepository {
     this.#tags = tagsPart(this.#dialect, this.#mapping.tags);
     this.#role = rolePart(this.#dialect, this.#mapping.role);
     this.#meta = metaPart(this.#mapping.meta);
+    this.#columns = this.#columnsToRead();
   }
 
   /** The same users within a transaction of the host: what is done here is done, or undone, with it. */
@@ -136,7 +140,7 @@ export class KnexUserRepository implements UserRepository {
       const rows = await this.#rows(this.#database, [contactId], (query) =>
         query.where(this.#mapping.columns.contactId, contactId),
       );
-      const row = rows.find((found) => found.wpf_contact_id === contactId);
+      const row = rows.find((found) => found[this.#mapping.columns.contactId] === contactId);
       return row === undefined ? null : this.#toUser(this.#database, row);
     });
   }
@@ -151,11 +155,11 @@ export class KnexUserRepository implements UserRepository {
       );
       const named = rows.filter(
         (row) =>
-          comparisonKey(textOf(row.wpf_email)) === key &&
+          comparisonKey(textOf(row[column])) === key &&
           (emailVerified === undefined || isTrue(row[emailVerified])),
       );
       // Rows from before there was a unique index: the one that is spelt so, else the first that there was.
-      const row = named.find((one) => one.wpf_email === email) ?? named[0];
+      const row = named.find((one) => one[column] === email) ?? named[0];
       return row === undefined ? null : this.#toUser(this.#database, row);
     });
   }
@@ -172,7 +176,7 @@ export class KnexUserRepository implements UserRepository {
           ...(newId === undefined ? {} : { [columns.id]: newId() }),
           ...(await this.#role.toRow(database, user.role)),
           ...(await this.#tags.toRow(database, user.tags)),
-          ...this.#meta.toRow(user.meta, Object.keys(user.meta)),
+          ...this.#meta.toNewRow(user.meta),
           ...(columns.username === null ? {} : { [columns.username]: username }),
           [columns.email]: email,
           [columns.contactId]: user.contactId,
@@ -198,7 +202,7 @@ export class KnexUserRepository implements UserRepository {
       this.#write(unique, id, async (database) => {
         const [row] = await this.#rowsById(database, id, (query) => query.forUpdate());
         if (row === undefined) throw new UserNotFoundError({ id });
-        if (condition !== undefined && (row.wpf_sync_state ?? null) !== condition.ifSyncState) {
+        if (condition !== undefined && (row[columns.syncState] ?? null) !== condition.ifSyncState) {
           throw new StaleUserError({ id });
         }
         await this.#refuseTaken(database, unique, id);
@@ -223,8 +227,24 @@ export class KnexUserRepository implements UserRepository {
   }
 
   /** The further tables that role and tags need. */
-  #needs(): ReadonlyMap<string, readonly string[]> {
-    return new Map([...this.#role.needs, ...this.#tags.needs]);
+  #needs(): TableNeed[] {
+    return [...this.#role.needs, ...this.#tags.needs];
+  }
+
+  #columnsToRead(): { column: string; as: 'value' | 'text'; alias: string }[] {
+    const { id, contactId, email, username, passwordHash, syncState, emailVerified } = this.#mapping.columns;
+    const values = [email, username, passwordHash, syncState, emailVerified].filter(
+      (name) => typeof name === 'string',
+    );
+    const columns = new Map<string, 'value' | 'text'>([
+      // As text: numbers beyond 2^53 and native uuids arrive whole.
+      ...[id, contactId].map((name) => [name, 'text'] as const),
+      ...values.map((name) => [name, 'value'] as const),
+      ...this.#role.columns,
+      ...this.#tags.columns,
+      ...this.#meta.columns,
+    ]);
+    return [...columns].map(([column, as], index) => ({ column, as, alias: aliasOf(index) }));
   }
 
   /** What has to be written for changes of meta, merged with what the locked row holds. */
@@ -328,10 +348,10 @@ export class KnexUserRepository implements UserRepository {
   ): Promise<boolean> {
     const { columns, table, scope } = this.#mapping;
     const query = narrow(rows === 'all' ? database(table).where(scope) : this.#alive(database))
-      .select(asText(database, this.#dialect, columns.id, 'wpf_id'))
+      .select(asText(database, this.#dialect, columns.id, 'wpfid'))
       .limit(2);
     const found = await (latest ? seeingLatest(query, this.#dialect) : query);
-    return found.some((row) => row.wpf_id !== exceptId);
+    return found.some((row) => row.wpfid !== exceptId);
   }
 
   /** SQL for "this column is equal to this text by our rule": over the key column, where the table has one, so that its index serves. */
@@ -361,7 +381,7 @@ export class KnexUserRepository implements UserRepository {
     const own = row[columns.id];
     if (this.#dialect !== 'mysql') {
       const [inserted] = await database(table).insert(row, [columns.id]);
-      return textOf((inserted as Row)[columns.id]);
+      return textOf(Object.values(inserted as Row)[0]);
     }
     const [lastId] = await database(table).insert(row);
     if (own !== undefined) return textOf(own);
@@ -370,9 +390,9 @@ export class KnexUserRepository implements UserRepository {
     const found = await database(table)
       .where(columns.email, row[columns.email])
       .where(columns.syncState, row[columns.syncState])
-      .select(asText(database, this.#dialect, columns.id, 'wpf_id'))
+      .select(asText(database, this.#dialect, columns.id, 'wpfid'))
       .first();
-    return textOf(found?.wpf_id);
+    return textOf(found?.wpfid);
   }
 
   async #stored(database: Database, id: string): Promise<User> {
@@ -384,7 +404,7 @@ export class KnexUserRepository implements UserRepository {
   /** The rows with an id: one, or none. A text that cannot be an id has none, also where the database would make a number of it. */
   async #rowsById(database: Database, id: string, more = (query: Query): Query => query): Promise<Row[]> {
     const rows = await this.#rows(database, [id], (query) => more(query.where(this.#mapping.columns.id, id)));
-    return rows.filter((row) => row.wpf_id === id);
+    return rows.filter((row) => row[this.#mapping.columns.id] === id);
   }
 
   /** Rows of users that are alive, with all that makes a user. `values` that the columns cannot even be compared with: none. */
@@ -393,22 +413,19 @@ export class KnexUserRepository implements UserRepository {
     values: readonly string[],
     narrow: (query: Query) => Query,
   ): Promise<Row[]> {
-    const { columns } = this.#mapping;
-    const text = (column: string, alias: string) => asText(database, this.#dialect, column, alias);
     if (values.some((value) => value.includes('\0'))) return [];
     const query = narrow(this.#alive(database)).select(
-      text(columns.id, 'wpf_id'),
-      text(columns.contactId, 'wpf_contact_id'),
-      `${columns.email} as wpf_email`,
-      `${columns.username ?? columns.email} as wpf_username`,
-      `${columns.passwordHash} as wpf_password_hash`,
-      `${columns.syncState} as wpf_sync_state`,
-      ...(columns.emailVerified === undefined ? [] : [columns.emailVerified]),
-      ...new Set([...this.#role.columns, ...this.#tags.columns, ...this.#meta.columns]),
-      ...this.#meta.select(database, this.#dialect),
+      ...this.#columns.map(({ column, as, alias }) =>
+        as === 'text'
+          ? asText(database, this.#dialect, column, alias)
+          : database.raw('?? as ??', [column, alias]),
+      ),
     );
     try {
-      return await query;
+      const rows = await query;
+      return rows.map((row) =>
+        Object.fromEntries(this.#columns.map(({ column, alias }) => [column, row[alias]])),
+      );
     } catch (error) {
       if (values.length > 0 && isUnreadableValue(error)) return [];
       throw error;
@@ -423,17 +440,18 @@ export class KnexUserRepository implements UserRepository {
   }
 
   async #toUser(database: Database, row: Row): Promise<User> {
-    const id = textOf(row.wpf_id);
+    const { columns } = this.#mapping;
+    const id = textOf(row[columns.id]);
     return {
       id,
-      contactId: textOrNull(row.wpf_contact_id),
-      email: textOf(row.wpf_email),
-      username: textOf(row.wpf_username),
-      passwordHash: textOrNull(row.wpf_password_hash),
+      contactId: textOrNull(row[columns.contactId]),
+      email: textOf(row[columns.email]),
+      username: textOf(row[columns.username ?? columns.email]),
+      passwordHash: textOrNull(row[columns.passwordHash]),
       role: await this.#role.read(database, id, row),
       tags: [...(await this.#tags.read(database, id, row))],
       meta: this.#meta.read(row),
-      syncState: textOrNull(row.wpf_sync_state),
+      syncState: textOrNull(row[columns.syncState]),
     };
   }
 
@@ -448,6 +466,14 @@ export class KnexUserRepository implements UserRepository {
       throw cleaned;
     }
   }
+}
+
+/**
+ * Every column gets an alias of small letters alone, so that a host's Knex that renames columns on their way
+ * (`postProcessResponse`, as Objection's snake case mappers do) leaves it as it is.
+ */
+function aliasOf(index: number): string {
+  return `wpf${String.fromCharCode(97 + Math.floor(index / 26), 97 + (index % 26))}`;
 }
 
 function given(column: string, value: string | null | undefined): Row {
