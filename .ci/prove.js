@@ -10,6 +10,13 @@ const run = (name, command, env = {}) => {
 const results = [
   run('build', 'npm run --silent build'),
   run('2,000 random interleavings', 'npx jest __tests__/actions/interleavings.test.ts', { FC_RUNS: '2000' }),
+  run('500 random interleavings on every database, two processes', 'npx jest __tests__/knex/races.test.ts', {
+    FC_RUNS: '500',
+  }),
+  run(
+    'the repositories’ contract on every database, three times',
+    'for round in 1 2 3; do npx jest __tests__/knex/contract.test.ts || exit 1; done',
+  ),
   run('every race, five times', 'for round in 1 2 3 4 5; do npx jest __tests__/actions || exit 1; done'),
   run('the tarball in host projects', 'npm run --silent packaging'),
 ];

@@ -88,6 +88,25 @@ describe.each(availableDatabases())('%s', (name) => {
     await expect(users.prepareTable()).rejects.toThrow(/unique index over email: rows repeat .*ids 1, 2/);
   });
 
+  test('rows without an email or a username are many, and no duplicates of each other', async () => {
+    await knex.schema.createTable('users', (created) => {
+      created.increments('id');
+      for (const column of ['email', 'username', 'password_hash', 'role']) created.string(column);
+    });
+    await knex('users').insert([
+      { email: null, username: '' },
+      { email: null, username: '' },
+      { email: ' ', username: null },
+    ]);
+    const users = new KnexUserRepository(knex, { table: 'users' });
+    await users.prepareTable();
+    await knex('users').insert({ email: '', username: '', contact_id: '9' });
+    expect(await users.findByContactId('9')).toMatchObject({ email: '', username: '' });
+    expect(await users.findByEmail('')).toBeNull();
+    await knex('users').insert({ contact_id: '10' });
+    expect(await users.findByContactId('10')).toMatchObject({ email: '', username: '', role: '' });
+  });
+
   test('soft-deleted rows are no users, and their email and contact are free', async () => {
     const users = await table(
       (created) => {

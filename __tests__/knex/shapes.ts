@@ -20,8 +20,10 @@ export interface Shape {
 }
 
 const json = (value: unknown): unknown => (typeof value === 'string' ? JSON.parse(value) : value);
-const countOf = async (query: Knex.QueryBuilder): Promise<number> =>
-  Number(((await query.count({ count: '*' })) as { count: unknown }[])[0]!.count);
+const countOf = async (query: Knex.QueryBuilder): Promise<number> => {
+  const [row] = await query.count({ count: '*' });
+  return Number(row.count);
+};
 /** Old MySQL tables have collations that fold accents. */
 const isCoarse = (database: DatabaseName): boolean => database === 'MariaDB';
 
@@ -30,7 +32,9 @@ const own: Shape = {
   options: () => ({}),
   capabilities: () => ({}),
   create: (knex) => migrate(knex),
-  empty: async (knex) => void (await knex('wpf_users').delete()),
+  empty: async (knex) => {
+    await knex('wpf_users').delete();
+  },
   stored: async (knex, id) => {
     const row = await knex('wpf_users').where({ id }).first();
     if (row === undefined) return null;
@@ -108,7 +112,9 @@ const members: Shape = {
     });
     await prepare(knex, members, database);
   },
-  empty: async (knex) => void (await knex('members').delete()),
+  empty: async (knex) => {
+    await knex('members').delete();
+  },
   stored: async (knex, id, database) => {
     const row = await knex('members').where({ member_id: id }).first();
     if (row === undefined) return null;

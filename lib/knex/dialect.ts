@@ -34,22 +34,24 @@ export function dialectOf(knex: KnexLike): DialectName {
 
 /**
  * SQL for the key by which emails and usernames are compared: without spaces around, in ASCII lower case, nothing else folded.
+ * NULL for an empty one: old tables have many rows without a username or an email, and those are no duplicates.
  * The same text stands in the unique index, so that the index serves the look-up.
  */
 export function comparisonKeySql(dialect: DialectName): string {
   switch (dialect) {
     case 'sqlite':
-      return 'lower(trim(??))';
+      return "nullif(lower(trim(??)), '')";
     case 'postgres':
       // The C collation knows the letters of ASCII alone.
-      return 'lower(btrim(??::text) collate "C")';
+      return `nullif(lower(btrim(??::text) collate "C"), '')`;
     case 'mysql': {
       // lower() folds far more than ASCII here, whatever the collation; replace() over a binary collation is exact.
       const letters = Array.from({ length: 26 }, (_, index) => String.fromCharCode(65 + index));
-      return letters.reduce(
+      const key = letters.reduce(
         (sql, letter) => `replace(${sql}, _utf8mb4'${letter}', _utf8mb4'${letter.toLowerCase()}')`,
         'convert(trim(??) using utf8mb4) collate utf8mb4_bin',
       );
+      return `nullif(${key}, _utf8mb4'')`;
     }
   }
 }

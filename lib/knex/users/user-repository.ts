@@ -445,8 +445,8 @@ export class KnexUserRepository implements UserRepository {
     return {
       id,
       contactId: textOrNull(row[columns.contactId]),
-      email: textOf(row[columns.email]),
-      username: textOf(row[columns.username ?? columns.email]),
+      email: textOrNull(row[columns.email]) ?? '',
+      username: textOrNull(row[columns.username ?? columns.email]) ?? '',
       passwordHash: textOrNull(row[columns.passwordHash]),
       role: await this.#role.read(database, id, row),
       tags: [...(await this.#tags.read(database, id, row))],
