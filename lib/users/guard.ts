@@ -1,7 +1,7 @@
 // The host's repository, with every failure named: what is not one of the three known errors is REPOSITORY_FAILED.
 import { codeOf, WpFusionError } from '../errors';
 import { comparisonKey } from './normalize';
-import type { PublicUser, User, UserRepository } from './repository';
+import type { PublicUser, User, UserChanges, UserRepository } from './repository';
 
 type Method = Exclude<keyof UserRepository, 'check'>;
 
@@ -44,8 +44,18 @@ export function guardRepository(users: UserRepository, onHash: (hash: string) =>
     );
   };
   return {
-    findByContactId: async (contactId) =>
-      found('findByContactId', await call('findByContactId', () => users.findByContactId(contactId))),
+    findByContactId: async (contactId) => {
+      const user = found(
+        'findByContactId',
+        await call('findByContactId', () => users.findByContactId(contactId)),
+      );
+      // A service that does not know the parameter may give whomever it has.
+      if (user === null || String(user.contactId) === contactId) return user;
+      throw new WpFusionError(
+        'REPOSITORY_FAILED',
+        "The user storage's findByContactId() gave the user of another contact.",
+      );
+    },
     findByEmail: async (email) => {
       const user = found('findByEmail', await call('findByEmail', () => users.findByEmail(email)));
       // Compared again: a collation that folds accents would hand a stranger's account to whoever asks for it.
@@ -53,7 +63,19 @@ export function guardRepository(users: UserRepository, onHash: (hash: string) =>
     },
     create: async (user) => stored('create', await call('create', () => users.create(user))),
     update: async (id, changes, condition) =>
-      stored('update', await call('update', () => users.update(id, changes, condition))),
+      stored('update', await call('update', () => users.update(id, given(changes), condition))),
+  };
+}
+
+/** Changes without what is no change: hooks may leave `undefined`, and some storages write NULL for it. */
+function given({ meta, ...properties }: UserChanges): UserChanges {
+  const isGiven = ([name, value]: [string, unknown]): boolean =>
+    value !== undefined && name !== 'id' && name !== 'username';
+  const changes: UserChanges = Object.fromEntries(Object.entries(properties).filter(isGiven));
+  if (meta === undefined) return changes;
+  return {
+    ...changes,
+    meta: Object.fromEntries(Object.entries(meta).filter(([, value]) => (value as unknown) !== undefined)),
   };
 }
 
