@@ -172,7 +172,7 @@ const kilobytes = (bytes) => `${Math.round(bytes / 1000)} kB`;
 /** What the tarball holds. */
 function checkContents(packed, project) {
   const paths = packed.files.map((file) => file.path);
-  const allowed = /^((dist|docs)\/.+|README\.md|LICENSE|CHANGELOG\.md|SECURITY\.md|package\.json)$/;
+  const allowed = /^((dist|docs|examples\/repositories)\/.+|README\.md|LICENSE|CHANGELOG\.md|SECURITY\.md|package\.json)$/;
   const strange = paths.filter(
     (file) => !allowed.test(file) || /__tests__|\.(test|spec)\.|\.tsbuildinfo$/.test(file),
   );
@@ -201,7 +201,10 @@ function checkContents(packed, project) {
     for (const { fileName: specifier } of ts.preProcessFile(text, true, true).importedFiles) {
       if (specifier.startsWith('.')) continue;
       const name = /^(@[^/]+\/)?[^/]+/.exec(specifier)[0];
-      const isKnown = specifier.startsWith('node:') || name === PACKAGE || name in manifest.dependencies;
+      // A subpath may load its own optional peer, in code and not in types.
+      const isPeer = manifest.peerDependenciesMeta[name]?.optional && /dist.(smtp|knex).+\.js$/.test(file);
+      const isKnown =
+        specifier.startsWith('node:') || name === PACKAGE || name in manifest.dependencies || isPeer;
       ensure(isKnown, `${path.basename(file)} needs ${specifier}, which is no dependency`);
     }
   }
@@ -256,16 +259,24 @@ async function checkTypesAlone(project) {
 async function checkTypeScript(project) {
   for (const [specifier, file] of [
     [PACKAGE, 'dist/index.d.ts'],
+    [`${PACKAGE}/knex`, 'dist/knex/index.d.ts'],
+    [`${PACKAGE}/smtp`, 'dist/smtp/index.d.ts'],
     [`${PACKAGE}/testing`, 'dist/testing/index.d.ts'],
   ]) {
     const exported = exportedNames(path.join(project, 'node_modules', PACKAGE, file));
-    const imported = new Set(importedNames(path.join(project, 'site.ts'), specifier));
+    const imported = new Set(
+      ['site.ts', 'subpaths.ts'].flatMap((source) => importedNames(path.join(project, source), specifier)),
+    );
     const missing = exported.filter((name) => !imported.has(name));
-    ensure(missing.length === 0, `site.ts does not use what ${specifier} exports: ${missing.join(', ')}`);
+    ensure(missing.length === 0, `no host file uses what ${specifier} exports: ${missing.join(', ')}`);
   }
-  const resolutions = await compile(project, 'site');
-  await forAll(['built/node10/site.js', 'built/node16/site.mjs'], (file) => runProgram([file], project));
-  return resolutions;
+  for (const source of ['site', 'subpaths']) {
+    await compile(project, source);
+    await forAll([`built/node10/${source}.js`, `built/node16/${source}.mjs`], (file) =>
+      runProgram([file], project),
+    );
+  }
+  return RESOLUTIONS.map(({ name, extensions }) => `${name} (${extensions.join(', ')})`).join(', ');
 }
 
 const publint = (tarball) => node([path.join(MODULES, 'publint', 'src', 'cli.js'), tarball, '--strict']);

@@ -41,6 +41,7 @@ import {
   type PasswordHasher,
   type PublicUser,
   type ReadOptions,
+  type RepositoryFinding,
   type SkipReason,
   type Tag,
   type User,
@@ -121,6 +122,10 @@ class UserTable implements UserRepository {
       syncState: changes.syncState === undefined ? row.syncState : changes.syncState,
       meta,
     });
+  }
+
+  async check(): Promise<readonly RepositoryFinding[]> {
+    return this.#rows.size > 10_000 ? [{ severity: 'warning', message: 'Use a database.' }] : [];
   }
 
   #store(user: User): User {

@@ -1,0 +1,151 @@
+// What the subpaths export beside the sandbox, each named as a host would; type checked in every mode of module resolution, and
+// loaded where none of the optional peers is installed.
+import assert from 'node:assert/strict';
+import {
+  MemoryUserRepository,
+  type CrmClient,
+  type PublicUser,
+  type UserRepository,
+} from 'wp-fusion-webhook';
+import {
+  knexMigrationSource,
+  KnexUserRepository,
+  migrate,
+  type ExtraValues,
+  type KnexLike,
+  type KnexMigrationSource,
+  type KnexUserRepositoryOptions,
+  type MetaColumn,
+  type MetaMapping,
+  type MetaType,
+  type RoleColumn,
+  type RoleMemberships,
+  type RoleReference,
+  type Row,
+  type TagColumn,
+  type TagMemberships,
+  type Through,
+  type UserColumns,
+} from 'wp-fusion-webhook/knex';
+import {
+  escapeHtml,
+  SmtpNotifier,
+  type MailAddress,
+  type Mailbox,
+  type MailMessage,
+  type MailText,
+  type MailTransport,
+  type SmtpNotifierOptions,
+  type SmtpOptions,
+  type WelcomeMail,
+} from 'wp-fusion-webhook/smtp';
+import {
+  crmClientContract,
+  userRepositoryContract,
+  type CrmCapabilities,
+  type CrmClientContractOptions,
+  type CrmContact,
+  type CrmFailure,
+  type CrmScene,
+  type RepositoryCapabilities,
+  type RepositoryScene,
+  type StoredUser,
+  type TestRunner,
+  type UserRepositoryContractOptions,
+} from 'wp-fusion-webhook/testing';
+
+// Users in SQL
+
+const columns: UserColumns = { email: 'email_address', username: null };
+const flag: RoleColumn = { column: 'is_admin', values: { subscriber: false, admin: true } };
+const reference: RoleReference = { column: 'role_id', table: 'roles' };
+const through: Through = { table: 'member_tags', user: 'member_id', other: 'tag_id' };
+const roles: RoleMemberships = { through, mostPrivilegedFirst: ['admin', 'subscriber'] };
+const tagColumn: TagColumn = { column: 'tags', type: 'json' };
+const tags: TagMemberships = {
+  through,
+  table: 'tags',
+  newTag: (name): Row => ({ slug: name.toLowerCase() }),
+};
+const type: MetaType = 'date';
+const birthday: MetaColumn = { column: 'birthday', type };
+const meta: MetaMapping = { columns: { birthday } };
+const extraValues: ExtraValues = { onCreate: (user) => ({ created_by: user.email }) };
+const mapping: KnexUserRepositoryOptions = {
+  table: 'members',
+  columns,
+  role: reference,
+  tags,
+  meta,
+  extraValues,
+};
+const others: KnexUserRepositoryOptions[] = [{ role: flag }, { role: roles }, { tags: tagColumn }];
+
+/** What looks like Knex is taken for it: its types are not needed here. */
+async function open(knex: KnexLike): Promise<UserRepository> {
+  await migrate(knex);
+  return new KnexUserRepository(knex, others[0] ?? mapping);
+}
+const source: KnexMigrationSource = knexMigrationSource();
+
+// The welcome mail
+
+const sent: MailMessage[] = [];
+const transport: MailTransport = { sendMail: (message) => Promise.resolve(sent.push(message)) };
+const from: MailAddress = { name: 'Shop', address: 'shop@example.com' };
+const text: MailText = ({ user, loginUrl }: WelcomeMail) => `${escapeHtml(user.username)}: ${loginUrl}`;
+const mail: SmtpNotifierOptions = { transport, from, loginUrl: 'https://example.com/login', text };
+const smtp: SmtpOptions = { host: 'smtp.example.com', auth: { user: 'u', pass: process.env.SMTP_PASSWORD } };
+
+// The suites
+
+const names: string[] = [];
+const runner: TestRunner = {
+  describe: (_name, body) => body(),
+  it: (name) => names.push(name),
+};
+const capabilities: RepositoryCapabilities = { usernames: false };
+const stored = (): Promise<StoredUser | null> => Promise.resolve(null);
+const scene = (): Promise<RepositoryScene> =>
+  Promise.resolve({ users: new MemoryUserRepository(), stored, count: () => Promise.resolve(0) });
+const repositoryOptions: UserRepositoryContractOptions = { runner, open: scene, capabilities };
+
+const crmCapabilities: CrmCapabilities = {};
+const failures: CrmFailure[] = ['unauthorized'];
+const openCrm = (client: CrmClient): CrmScene => ({
+  client,
+  addContact: (contact: CrmContact) => Promise.resolve(String(contact.email)),
+  removeContact: () => Promise.resolve(),
+  missingId: '999',
+  writableField: 'note',
+  stored: () => Promise.resolve(null),
+  fail: (kind) => Promise.resolve(void failures.push(kind)),
+  secrets: [],
+});
+const crmOptions = (client: CrmClient): CrmClientContractOptions => ({
+  runner,
+  open: () => Promise.resolve(openCrm(client)),
+  capabilities: crmCapabilities,
+});
+
+async function main(): Promise<void> {
+  assert.deepEqual(await source.getMigrations(), ['wpf_001_users']);
+  await assert.rejects(open({} as KnexLike), /must be a Knex instance/);
+  const user: PublicUser = {
+    ...{ id: '1', contactId: '7', email: 'mary@example.com', username: 'mary', role: 'subscriber' },
+    ...{ tags: [], meta: {} },
+  };
+  await new SmtpNotifier(mail).sendWelcome({ user });
+  const to: Mailbox | undefined = sent[0]?.to;
+  assert.equal(to?.address, 'mary@example.com');
+  // nodemailer is not installed here, and only needed for a transport that is to be made.
+  assert.throws(() => new SmtpNotifier({ ...mail, transport: smtp }), /npm install nodemailer/);
+  userRepositoryContract(repositoryOptions);
+  assert.ok(names.length > 50);
+  const before = names.length;
+  crmClientContract(crmOptions({} as CrmClient));
+  assert.ok(names.length > before);
+}
+
+// A failure is an unhandled rejection, which ends the process.
+void main();
