@@ -162,6 +162,116 @@ describe.each(availableDatabases())('%s', (name) => {
     expect((await users.findByEmail('old@example.com'))!.username).toBe('old');
   });
 
+  test.each([
+    ['a flag', (created: Knex.CreateTableBuilder) => created.boolean('ok'), [false, null], [true]],
+    ['a number', (created: Knex.CreateTableBuilder) => created.integer('ok'), [0, null], [1, 2]],
+    [
+      'a text',
+      (created: Knex.CreateTableBuilder) => created.string('ok'),
+      ['', '0', 'false', 'N', 'no', null],
+      ['yes', '2026-01-01'],
+    ],
+  ] as const)('an email is verified where %s says yes, and only there', async (_what, column, no, yes) => {
+    const users = await table(
+      (created) => {
+        created.string('role');
+        column(created);
+      },
+      { columns: { emailVerified: 'ok' } },
+    );
+    await oldRow({});
+    for (const value of [...no, ...yes]) {
+      await knex('users').update({ ok: value });
+      const found = await users.findByEmail('old@example.com');
+      expect([value, found !== null]).toEqual([value, (yes as readonly unknown[]).includes(value)]);
+    }
+  });
+
+  test('names that a table has twice are taken away wholly, and rows of other things are left alone', async () => {
+    await knex.schema.createTable('roles', (created) => {
+      created.increments('id');
+      created.string('name').notNullable();
+      created.string('guard').notNullable();
+    });
+    await knex('roles').insert([
+      { name: 'admin', guard: 'web' },
+      { name: 'subscriber', guard: 'web' },
+      { name: 'admin', guard: 'api' },
+      { name: 'subscriber', guard: 'api' },
+    ]);
+    await knex.schema.createTable('role_of', (created) => {
+      created.integer('model_id').notNullable();
+      created.string('model_type').notNullable();
+      created.integer('role_id').notNullable();
+    });
+    const users = await table(() => undefined, {
+      role: {
+        through: { table: 'role_of', user: 'model_id', other: 'role_id', scope: { model_type: 'User' } },
+        table: 'roles',
+        scope: { guard: 'web' },
+        mostPrivilegedFirst: ['admin', 'subscriber'],
+      },
+    });
+    const { id } = await users.create({ ...mary, role: 'admin' });
+    await knex('role_of').insert([
+      { model_id: id, model_type: 'User', role_id: 3 },
+      { model_id: id, model_type: 'Post', role_id: 1 },
+    ]);
+    expect((await users.update(id, { role: 'subscriber' })).role).toBe('subscriber');
+    expect(await knex('role_of').select('model_type', 'role_id').orderBy('role_id')).toEqual([
+      { model_type: 'Post', role_id: 1 },
+      { model_type: 'User', role_id: 2 },
+    ]);
+  });
+
+  test('with admin and customer, subscriber takes both away', async () => {
+    await knex.schema.createTable('user_roles', (created) => {
+      created.integer('user_id').notNullable();
+      created.string('role').notNullable();
+    });
+    const users = await table(() => undefined, {
+      role: {
+        through: { table: 'user_roles', user: 'user_id', other: 'role' },
+        mostPrivilegedFirst: ['admin', 'customer', 'subscriber'],
+      },
+    });
+    const { id } = await users.create({ ...mary, role: 'customer' });
+    await knex('user_roles').insert({ user_id: id, role: 'admin' });
+    expect((await users.update(id, { role: 'subscriber' })).role).toBe('subscriber');
+    expect(await knex('user_roles').pluck('role')).toEqual(['subscriber']);
+  });
+
+  test('an index of the site’s own that refuses names its field, whatever it is over', async () => {
+    const users = await table((created) => created.string('role'));
+    const over = {
+      SQLite: '(substr(email, 1, 3))',
+      PostgreSQL: '(substr(email, 1, 3))',
+      MariaDB: '(email(3))',
+    }[name];
+    await knex.raw(`create unique index own_email_index on users ${over}`);
+    await users.create(mary);
+    await expect(
+      users.create({ ...mary, contactId: '8', email: 'margaret@example.com', username: 'b' }),
+    ).rejects.toMatchObject({ code: 'DUPLICATE_USER', field: 'email' });
+  });
+
+  test('the scope has the last word over extra values, and what is trimmed is stored trimmed', async () => {
+    const users = await table(
+      (created) => {
+        created.string('role');
+        created.integer('tenant');
+      },
+      { scope: { tenant: 7 }, extraValues: { onCreate: { tenant: 8 } } },
+    );
+    const { id } = await users.create({ ...mary, email: ' Mary@example.com ', username: ' mary ' });
+    expect(await knex('users').where({ id }).first()).toMatchObject({
+      tenant: 7,
+      email: 'Mary@example.com',
+      username: 'mary',
+    });
+    expect((await users.update(id, { email: ' m@example.com' })).email).toBe('m@example.com');
+  });
+
   test('a tenant sees its own rows, and has its own values', async () => {
     const users = await table(
       (created) => {
@@ -473,6 +583,30 @@ describe.each(availableDatabases())('%s', (name) => {
         { contact_id: '7' },
         { contact_id: '8' },
       ]);
+    });
+
+    test('a create that fails half-way leaves nothing in it', async () => {
+      await knex.schema.createTable('user_roles', (created) => {
+        created.integer('user_id').notNullable();
+        created.integer('role_id').notNullable();
+      });
+      await knex.schema.createTable('roles', (created) => {
+        created.increments('id');
+        created.string('name');
+      });
+      const users = await table(() => undefined, {
+        role: {
+          through: { table: 'user_roles', user: 'user_id', other: 'role_id' },
+          table: 'roles',
+          mostPrivilegedFirst: ['subscriber'],
+        },
+      });
+      await knex.transaction(async (transaction) => {
+        await expect(users.transacting(transaction).create(mary)).rejects.toThrow(
+          /no row whose name is "subscriber"/,
+        );
+      });
+      expect(await knex('users')).toEqual([]);
     });
 
     // SQLite has one writer; there is nobody to get in between.

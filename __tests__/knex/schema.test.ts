@@ -7,6 +7,8 @@ import {
   migrate,
   type KnexUserRepositoryOptions,
 } from '../../lib/knex';
+import { indexName } from '../../lib/knex/users/keys';
+import { resolveMapping } from '../../lib/knex/users/mapping';
 import { startProcess, startSandbox, until } from '../actions/site';
 import { availableDatabases, openDatabase, type TestDatabase } from './databases';
 import { startRepository } from './processes';
@@ -156,9 +158,45 @@ describe.each(availableDatabases())('%s', (name) => {
     expect(await messages({ table: 'wpf_users', tags: { through } })).toEqual([]);
   });
 
+  test('our own table and a table named users stand beside each other; an index of another mapping is none of this one', async () => {
+    await migrate(knex);
+    await knex.schema.createTable('users', (table) => {
+      table.increments('id');
+      for (const column of ['email', 'username', 'password_hash', 'second_email']) table.string(column);
+      table.dateTime('deleted_at');
+      table.integer('tenant').notNullable().defaultTo(1);
+    });
+    await new KnexUserRepository(knex, { table: 'users' }).prepareTable();
+    expect(await messages({ table: 'users' })).toEqual([]);
+    for (const more of [
+      { softDelete: 'deleted_at' },
+      { scope: { tenant: 1 } },
+      { columns: { email: 'second_email' } },
+    ] as KnexUserRepositoryOptions[]) {
+      const options = { table: 'users', ...more };
+      expect((await messages(options)).length).toBeGreaterThan(0);
+      await new KnexUserRepository(knex, options).prepareTable();
+      expect(await messages(options)).toEqual([]);
+    }
+    await knex('users').insert({ email: 'old@example.com', second_email: 'New@example.com', username: 'x' });
+    const moved = new KnexUserRepository(knex, { table: 'users', columns: { email: 'second_email' } });
+    expect((await moved.findByEmail('new@example.com'))!.email).toBe('New@example.com');
+    expect(await moved.findByEmail('old@example.com')).toBeNull();
+  });
+
+  if (name === 'MariaDB') {
+    test('a table that knows no transactions is told', async () => {
+      await migrate(knex);
+      await knex.raw('alter table wpf_users engine = MyISAM');
+      expect(await messages()).toEqual([
+        expect.stringMatching(/is kept by MyISAM, which knows no transactions/),
+      ]);
+    });
+  }
+
   test('an index that the site has had over the contact id is good enough', async () => {
     await migrate(knex);
-    const index = 'wpf_users_contact_unique';
+    const index = indexName(resolveMapping({}, undefined), 'contact');
     await knex.raw(name === 'MariaDB' ? 'drop index ?? on wpf_users' : 'drop index ??', [index]);
     expect((await messages())[0]).toMatch(/contact_id has no unique index/);
     await knex.schema.alterTable('wpf_users', (table) => table.unique(['contact_id']));
@@ -182,7 +220,7 @@ describe.each(availableDatabases())('%s', (name) => {
     const explain = name === 'SQLite' ? 'explain query plan' : 'explain';
     const plain = sql.replace(/\$\d+/g, '?');
     const plan = JSON.stringify(await knex.raw(`${explain} ${plain}`, bindings as string[]));
-    expect(plan).toContain('wpf_users_email_unique');
+    expect(plan.match(/wpf_users_email_\w+_unique/) ?? plan.slice(0, 1000)).toHaveLength(1);
   });
 });
 

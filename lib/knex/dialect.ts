@@ -5,7 +5,9 @@ import type { Database, KnexLike, Query, Raw } from './knex-like';
 export type DialectName = 'sqlite' | 'postgres' | 'mysql';
 
 /** How errors of one driver are told apart. */
-type ErrorOfDriver = Partial<Record<'code' | 'errno' | 'message', unknown>>;
+type ErrorOfDriver = Partial<
+  Record<'code' | 'errno' | 'message' | 'sqlMessage' | 'constraint' | 'detail', unknown>
+>;
 
 const NAMES: Readonly<Record<string, DialectName>> = {
   sqlite3: 'sqlite',
@@ -109,17 +111,22 @@ export function isUnreadableValue(error: unknown): boolean {
  * The code stays, for whoever reads the log.
  */
 export function withoutSql(error: unknown): Error {
-  const { code, errno, message } = fieldsOf(error);
-  const own = String(message);
-  const cleaned = new Error(own.slice(own.lastIndexOf(' - ') + (own.includes(' - ') ? 3 : 0)));
+  const { code, errno, message, sqlMessage } = fieldsOf(error);
+  const own = typeof sqlMessage === 'string' ? sqlMessage : String(message);
+  const cleaned = new Error(
+    typeof sqlMessage === 'string' || !own.includes(' - ') ? own : own.slice(own.lastIndexOf(' - ') + 3),
+  );
   cleaned.name = 'DatabaseError';
   return Object.assign(cleaned, code === undefined ? {} : { code }, errno === undefined ? {} : { errno });
 }
 
-/** Whether an error came from a driver: those have a code of theirs; ours and TypeErrors do not. */
-export function isOfDriver(error: unknown): boolean {
-  const { code, errno } = fieldsOf(error);
-  return typeof code === 'string' || typeof errno === 'number';
+/** What a unique violation says of the index: its name and, where the database tells, its columns. Not the values. */
+export function violatedIndex(error: unknown): string {
+  const { constraint, detail, message } = fieldsOf(error);
+  const [, columns = ''] = /^Key \((.*)\)=\(/.exec(String(detail)) ?? [];
+  const [, key = ''] = /for key '([^']*)'/.exec(String(message)) ?? [];
+  const [, failed = ''] = /unique constraint failed: (.*)$/i.exec(String(message)) ?? [];
+  return [typeof constraint === 'string' ? constraint : '', columns, key, failed].join(' ');
 }
 
 function fieldsOf(error: unknown): ErrorOfDriver {

@@ -28,7 +28,43 @@ export async function columnsOf(
   table: string,
 ): Promise<ReadonlyMap<string, Column>> {
   const rows = await COLUMNS[dialect](database, table);
-  return new Map(rows.map((column) => [column.name, column]));
+  const columns = rows.map((column) => [column.name, column] as const);
+  return dialect === 'postgres' ? new Map(columns) : new AnyCase(columns);
+}
+
+/** SQLite, MySQL and MariaDB know a column whatever the case of its name. */
+class AnyCase<Value> extends Map<string, Value> {
+  readonly #names = new Map<string, string>();
+
+  constructor(entries: readonly (readonly [string, Value])[]) {
+    super(entries);
+    for (const [name] of entries) this.#names.set(name.toLowerCase(), name);
+  }
+
+  override has(name: string): boolean {
+    return this.#names.has(name.toLowerCase());
+  }
+
+  override get(name: string): Value | undefined {
+    const known = this.#names.get(name.toLowerCase());
+    return known === undefined ? undefined : super.get(known);
+  }
+}
+
+/** What keeps a table, where a database has several such things. */
+export async function engineOf(
+  database: Database,
+  dialect: DialectName,
+  table: string,
+): Promise<string | undefined> {
+  if (dialect !== 'mysql') return undefined;
+  const { schema, name } = split(table);
+  const [row] = await rowsOf(
+    database,
+    'select engine as engine from information_schema.tables where table_schema = coalesce(?, database()) and table_name = ?',
+    [schema, name],
+  );
+  return typeof row?.engine === 'string' ? row.engine : undefined;
 }
 
 /** Whether a table has a column, also one that `select *` does not show. */

@@ -1,14 +1,26 @@
 // The keys by which emails and usernames are compared, and the names that what we add to a users table has.
 import { createHash } from 'node:crypto';
 import { comparisonKeySql, type DialectName } from '../dialect';
+import type { Mapping } from './mapping';
 
-/** Columns that MySQL and MariaDB compute: they have no index over an expression (MariaDB), and no ASCII-only lower(). */
-export const EMAIL_KEY = 'wpf_email_key';
-export const USERNAME_KEY = 'wpf_username_key';
-/** Where rows can be deleted softly: the contact id of those that are not. */
-export const CONTACT_KEY = 'wpf_contact_key';
+/** What of a user a unique index is over. */
+export type Unique = 'contact' | 'email' | 'username';
 
-export type KeyColumn = typeof EMAIL_KEY | typeof USERNAME_KEY | typeof CONTACT_KEY;
+/**
+ * What an index or a key column of ours depends on: it stands in its name, so that one which was made for another mapping is
+ * not taken for the one that is needed.
+ */
+const fingerprint = (depends: unknown): string =>
+  createHash('sha256').update(JSON.stringify(depends)).digest('hex').slice(0, 6);
+
+/**
+ * The name of a column that MySQL and MariaDB compute, since they have no index over an expression (MariaDB) and no ASCII-only
+ * lower(): the key of an email or a username or, where rows can be deleted softly, the contact id of those that are not.
+ */
+export function keyColumn({ columns, softDelete }: Mapping, what: Unique): string {
+  const column = { contact: columns.contactId, email: columns.email, username: columns.username }[what];
+  return `wpf_${what}_key_${fingerprint([column, softDelete ?? null])}`;
+}
 
 /** SQL for "the column's key is this one". */
 export function keyCondition(
@@ -20,9 +32,10 @@ export function keyCondition(
 }
 
 /** The name of a unique index of ours; names are unique in a whole schema, and PostgreSQL cuts them at 63 bytes. */
-export function indexName(table: string, what: 'contact' | 'email' | 'username'): string {
-  const bare = table.replaceAll('.', '_').replace(/^wpf_/, '');
-  const name = `wpf_${bare}_${what}_unique`;
-  if (Buffer.byteLength(name) <= 63) return name;
-  return `wpf_${createHash('sha256').update(table).digest('hex').slice(0, 16)}_${what}_unique`;
+export function indexName(mapping: Mapping, what: Unique): string {
+  const { table, columns, scope, softDelete } = mapping;
+  const column = { contact: columns.contactId, email: columns.email, username: columns.username }[what];
+  const end = `${what}_${fingerprint([table, column, Object.keys(scope), softDelete ?? null])}_unique`;
+  const name = `wpf_${table.replaceAll('.', '_').replace(/^wpf_/, '')}_${end}`;
+  return Buffer.byteLength(name) <= 63 ? name : `wpf_${end}`;
 }

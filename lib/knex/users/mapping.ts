@@ -45,9 +45,14 @@ export interface RoleReference {
   readonly id?: string | undefined;
   /** Its column with the role's name. Default `name`. */
   readonly name?: string | undefined;
+  /** Limits it to the rows with these values: those of a tenant, of a guard. */
+  readonly scope?: Scope | undefined;
   /** As in {@link RoleColumn}. */
   readonly ifNone?: string | undefined;
 }
+
+/** Values that all rows have. */
+export type Scope = Readonly<Record<string, string | number | boolean>>;
 
 /** A join table between users and something that has a name. */
 export interface Through {
@@ -57,6 +62,11 @@ export interface Through {
   readonly user: string;
   /** Its column with the other side: a key into `table`, or the name itself where there is no such table. */
   readonly other: string;
+  /**
+   * Limits it to the rows with these values, and gives them to new ones. Needed where other things than users stand in it too:
+   * `{ taggable_type: 'User' }`.
+   */
+  readonly scope?: Scope | undefined;
   /** Further values for a new row of the join table: `created_at`, an id. */
   readonly newRow?: Row | (() => Row) | undefined;
 }
@@ -70,6 +80,8 @@ export interface RoleMemberships {
   readonly id?: string | undefined;
   /** Its column with the role's name. Default `name`. */
   readonly name?: string | undefined;
+  /** Limits it to the rows with these values: those of a tenant, of a guard. */
+  readonly scope?: Scope | undefined;
   /**
    * Which of several roles counts: the first of these that the user has. A role that is not listed counts before all others,
    * so that nobody is taken for less than they are.
@@ -95,6 +107,8 @@ export interface TagMemberships {
   readonly id?: string | undefined;
   /** Its column with the tag's name. Default `name`. */
   readonly name?: string | undefined;
+  /** Limits it to the rows with these values, and gives them to new ones: those of a tenant. */
+  readonly scope?: Scope | undefined;
   /** Further values for a tag that is added: a slug, a tenant. */
   readonly newTag?: ((name: string) => Row) | undefined;
 }
@@ -150,7 +164,7 @@ export interface KnexUserRepositoryOptions {
   /** Default: the column `meta`, with a JSON object. */
   readonly meta?: string | MetaMapping | undefined;
   /** Limits everything to the rows with these values, and gives them to new ones: `{ tenant_id: 7 }`. */
-  readonly scope?: Readonly<Record<string, string | number | boolean>> | undefined;
+  readonly scope?: Scope | undefined;
   /**
    * The column that marks rows as deleted: those are no users. A name: NULL means alive. Else `{ column, alive }` with the
    * value of rows that are not deleted.
@@ -216,11 +230,7 @@ export function resolveMapping(options: KnexUserRepositoryOptions, now: unknown)
     'columns.',
   );
   const scope = object('scope', options.scope ?? {});
-  for (const [column, value] of Object.entries(scope)) {
-    if (!['string', 'number', 'boolean'].includes(typeof value)) {
-      throw new ConfigurationError(`scope.${column}`, 'must be a text, a number or a boolean.');
-    }
-  }
+  checkScope('scope', scope);
   const extra = object('extraValues', options.extraValues ?? {});
   refuseUnknownOptions(extra, ['onCreate', 'onUpdate'], 'extraValues.');
   const onCreate = rowMaker('extraValues.onCreate', extra.onCreate ?? {});
@@ -288,7 +298,11 @@ function resolveRole(role: string | RoleColumn | RoleReference | RoleMemberships
   if (typeof role === 'string') return { column: text('role', role) };
   object('role', role);
   if ('through' in role) {
-    refuseUnknownOptions(role, ['through', 'table', 'id', 'name', 'mostPrivilegedFirst', 'ifNone'], 'role.');
+    refuseUnknownOptions(
+      role,
+      ['through', 'table', 'id', 'name', 'scope', 'mostPrivilegedFirst', 'ifNone'],
+      'role.',
+    );
     checkThrough('role', role);
     const order: unknown = role.mostPrivilegedFirst;
     if (!Array.isArray(order) || order.length === 0 || !order.every((name) => typeof name === 'string')) {
@@ -298,9 +312,10 @@ function resolveRole(role: string | RoleColumn | RoleReference | RoleMemberships
       );
     }
   } else if ('table' in role) {
-    refuseUnknownOptions(role, ['column', 'table', 'id', 'name', 'ifNone'], 'role.');
+    refuseUnknownOptions(role, ['column', 'table', 'id', 'name', 'scope', 'ifNone'], 'role.');
     text('role.column', role.column);
     text('role.table', role.table);
+    checkScope('role.scope', role.scope);
     optionalText('role.id', role.id);
     optionalText('role.name', role.name);
   } else {
@@ -323,7 +338,7 @@ function resolveTags(tags: string | TagColumn | TagMemberships): Mapping['tags']
   if (typeof tags === 'string') return { column: text('tags', tags), type: 'json' };
   object('tags', tags);
   if ('through' in tags) {
-    refuseUnknownOptions(tags, ['through', 'table', 'id', 'name', 'newTag'], 'tags.');
+    refuseUnknownOptions(tags, ['through', 'table', 'id', 'name', 'scope', 'newTag'], 'tags.');
     checkThrough('tags', tags);
     if (tags.newTag !== undefined && typeof tags.newTag !== 'function') {
       throw new ConfigurationError('tags.newTag', 'must be a function of the name: (name) => ({ slug: … }).');
@@ -336,10 +351,23 @@ function resolveTags(tags: string | TagColumn | TagMemberships): Mapping['tags']
   return tags;
 }
 
-function checkThrough(path: string, { through, table, id, name }: RoleMemberships | TagMemberships): void {
+function checkScope(path: string, scope: Scope | undefined): void {
+  for (const [column, value] of Object.entries(object(path, scope ?? {}))) {
+    if (!['string', 'number', 'boolean'].includes(typeof value)) {
+      throw new ConfigurationError(`${path}.${column}`, 'must be a text, a number or a boolean.');
+    }
+  }
+}
+
+function checkThrough(
+  path: string,
+  { through, table, id, name, scope }: RoleMemberships | TagMemberships,
+): void {
+  checkScope(`${path}.scope`, scope);
   object(`${path}.through`, through);
-  refuseUnknownOptions(through, ['table', 'user', 'other', 'newRow'], `${path}.through.`);
+  refuseUnknownOptions(through, ['table', 'user', 'other', 'scope', 'newRow'], `${path}.through.`);
   if (through.newRow !== undefined) rowMaker(`${path}.through.newRow`, through.newRow);
+  checkScope(`${path}.through.scope`, through.scope);
   text(`${path}.through.table`, through.table);
   text(`${path}.through.user`, through.user);
   text(`${path}.through.other`, through.other);

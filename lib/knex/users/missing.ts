@@ -2,8 +2,8 @@
 import type { RepositoryFinding } from '../../users/repository';
 import { comparisonKeySql, type DialectName } from '../dialect';
 import type { Database } from '../knex-like';
-import { columnsOf, uniqueIndexesOf, type Column, type UniqueIndex } from '../schema';
-import { CONTACT_KEY, EMAIL_KEY, indexName, USERNAME_KEY } from './keys';
+import { columnsOf, engineOf, uniqueIndexesOf, type Column, type UniqueIndex } from '../schema';
+import { indexName, keyColumn, type Unique } from './keys';
 import type { Mapping } from './mapping';
 import type { TableNeed } from './memberships';
 
@@ -45,6 +45,7 @@ export async function findMissing(
     ...of.uniqueIndexes(columns, indexes),
     ...unfilled(mapping, columns),
     ...(await furtherTables(database, dialect, needs)),
+    ...(await withoutTransactions(database, dialect, mapping)),
   ];
 }
 
@@ -145,6 +146,22 @@ async function furtherTables(
   return missing;
 }
 
+/** A table whose writes cannot be undone: MyISAM. */
+async function withoutTransactions(
+  database: Database,
+  dialect: DialectName,
+  { table }: Mapping,
+): Promise<Missing[]> {
+  const engine = await engineOf(database, dialect, table);
+  if (engine === undefined || engine.toLowerCase() === 'innodb') return [];
+  return [
+    needsPerson(
+      `The table ${table} is kept by ${engine}, which knows no transactions: a write that fails half-way stays half done. ` +
+        `alter table … engine = InnoDB makes it one that does.`,
+    ),
+  ];
+}
+
 /** Columns that every row must have a value in, and that nobody gives one to. */
 function unfilledColumns(
   columns: ReadonlyMap<string, Column>,
@@ -195,29 +212,29 @@ class Describer {
     const { columns: names, softDelete, table } = this.mapping;
     const missing: Missing[] = [];
 
-    const contact = indexName(table, 'contact');
+    const contact = indexName(this.mapping, 'contact');
     // Our own one, by its name; or one that was there before, over the column alone.
     if (!this.#has(indexes, contact, softDelete === undefined ? names.contactId : undefined)) {
       missing.push({
         severity: 'error',
         message: `The column ${table}.${names.contactId} has no unique index: two webhooks at once could make two users of one contact.`,
-        sql: this.#uniqueSql(columns, contact, CONTACT_KEY, names.contactId, '??'),
+        sql: this.#uniqueSql(columns, contact, 'contact', names.contactId, '??'),
         uniqueOver: names.contactId,
       });
     }
     const keys = [
-      ['email', EMAIL_KEY, names.email],
-      ['username', USERNAME_KEY, names.username],
+      ['email', names.email],
+      ['username', names.username],
     ] as const;
-    for (const [what, key, column] of keys) {
-      const name = indexName(table, what);
+    for (const [what, column] of keys) {
+      const name = indexName(this.mapping, what);
       if (column === null || !columns.has(column) || this.#has(indexes, name, undefined)) continue;
       missing.push({
         severity: 'warning',
         message:
           `The column ${table}.${column} has no unique index over its trimmed form in ASCII lower case: two webhooks at once ` +
           `could make two users whose ${what}s differ in case only, and every look-up reads the whole table.`,
-        sql: this.#uniqueSql(columns, name, key, column, comparisonKeySql(this.dialect)),
+        sql: this.#uniqueSql(columns, name, what, column, comparisonKeySql(this.dialect)),
         uniqueOver: column,
       });
     }
@@ -240,7 +257,7 @@ class Describer {
   #uniqueSql(
     columns: ReadonlyMap<string, Column>,
     name: string,
-    keyColumn: string,
+    what: Unique,
     column: string,
     keySql: string,
   ): string[] {
@@ -258,21 +275,24 @@ class Describer {
       const places = ['??', ...scoped.map(() => '??')].join(', ');
       return [this.#sql(`create unique index ?? on ?? (${places})`, name, table, column, ...scoped)];
     }
+    const computed = keyColumn(this.mapping, what);
     const key = keySql === '??' ? 'convert(?? using utf8mb4) collate utf8mb4_bin' : keySql;
     const value = alive === undefined ? key : `if(${alive}, ${key}, null)`;
     const places = ['??', ...scoped.map(() => '??')].join(', ');
     return [
-      ...(columns.has(keyColumn)
+      ...(columns.has(computed)
         ? []
         : [
             this.#sql(
               `alter table ?? add column ?? varchar(255) character set utf8mb4 collate utf8mb4_bin generated always as (${value}) virtual invisible`,
               table,
-              keyColumn,
+              computed,
               column,
             ),
           ]),
-      this.#sql(`create unique index ?? on ?? (${places})`, name, table, keyColumn, ...scoped),
+      this.#sql(`create unique index ?? on ?? (${places})`, name, table, computed, ...scoped),
+      // Look-ups are by the contact id itself.
+      ...(what === 'contact' ? [this.#sql('create index ?? on ?? (??)', `${name}_find`, table, column)] : []),
     ];
   }
 

@@ -3,7 +3,7 @@
 import type { MetaValue } from '../../crm/client';
 import { storable, type DialectName } from '../dialect';
 import type { Database, Row } from '../knex-like';
-import { parseJsonColumn, textOf, toJson } from './values';
+import { isoOf, isYes, parseJsonColumn, textOf, toJson, withoutBit } from './values';
 import type {
   Mapping,
   MetaColumn,
@@ -13,6 +13,7 @@ import type {
   TagColumn,
   TagMemberships,
 } from './mapping';
+import { TableError } from '../table-error';
 import { Memberships, type TableNeed } from './memberships';
 
 /** Columns to read: as the driver gives them, or as the database's own text of them. */
@@ -24,7 +25,8 @@ export interface Part<Value> {
   readonly columns: Columns;
   /** Further tables that it needs. */
   readonly needs: readonly TableNeed[];
-  read(database: Database, userId: string, row: Row): Promise<Value>;
+  /** `latest`: also what this transaction cannot see otherwise, for what has just been written. */
+  read(database: Database, userId: string, row: Row, latest?: 'latest'): Promise<Value>;
   /** What goes into the users table. */
   toRow(database: Database, value: Value): Promise<Row>;
   /** What goes elsewhere, when the row stands and is locked. */
@@ -48,7 +50,7 @@ function tagsColumn({ column, type }: TagColumn): Part<readonly string[]> {
     read: async (_database, _userId, row) => {
       const tags = type === 'array' ? (row[column] ?? []) : (parseJsonColumn(row[column], column) ?? []);
       if (Array.isArray(tags)) return tags.map(String);
-      throw new Error(`The column ${column} of a user holds no list of tags.`);
+      throw new TableError(`The column ${column} of a user holds no list of tags.`);
     },
     // eslint-disable-next-line @typescript-eslint/require-await
     toRow: async (_database, tags) => ({ [column]: type === 'array' ? tags.map(storable) : toJson(tags) }),
@@ -61,7 +63,7 @@ function joinedTags(dialect: DialectName, tags: TagMemberships): Part<readonly s
   return {
     columns: NO_COLUMNS,
     needs: memberships.needs(tags.newTag !== undefined),
-    read: (database, userId) => memberships.namesOf(database, userId),
+    read: (database, userId, _row, latest) => memberships.namesOf(database, userId, latest),
     toRow: () => Promise.resolve({}),
     write: async (database, userId, wanted) => {
       const names = [...new Set(wanted.map(storable))];
@@ -88,9 +90,11 @@ export function rolePart(dialect: DialectName, role: Mapping['role']): Part<stri
 }
 
 function roleColumn({ column, values, ifNone = '' }: RoleColumn): Part<string> {
-  // Databases give a code back as 1, '1' or true.
-  const codeOf = (value: unknown): string =>
-    typeof value === 'boolean' ? `${Number(value)}` : textOf(value);
+  // Databases give a code back as 1, '1', true or a byte.
+  const codeOf = (given: unknown): string => {
+    const value = withoutBit(given);
+    return typeof value === 'boolean' ? `${Number(value)}` : textOf(value);
+  };
   const roles =
     values === undefined
       ? undefined
@@ -103,13 +107,13 @@ function roleColumn({ column, values, ifNone = '' }: RoleColumn): Part<string> {
       const value = row[column];
       if (value === null || value === undefined) return ifNone;
       // A code without a role is told as it is: no webhook may assign it, so its user is protected.
-      return roles?.get(codeOf(value)) ?? textOf(value);
+      return roles?.get(codeOf(value)) ?? codeOf(value);
     },
     // eslint-disable-next-line @typescript-eslint/require-await
     toRow: async (_database, role) => {
       if (values === undefined) return { [column]: storable(role) };
       if (Object.hasOwn(values, role)) return { [column]: values[role] };
-      throw new Error(`role.values has no value for the role ${JSON.stringify(role)}. Add it there.`);
+      throw new TableError(`role.values has no value for the role ${JSON.stringify(role)}. Add it there.`);
     },
   };
 }
@@ -119,6 +123,7 @@ function referencedRole({
   table,
   id = 'id',
   name = 'name',
+  scope = {},
   ifNone = '',
 }: RoleReference): Part<string> {
   return {
@@ -128,13 +133,17 @@ function referencedRole({
       const key = row[column];
       if (key === null || key === undefined) return ifNone;
       const found = await database(table).where(id, key).select(`${name} as name`).first();
-      return found === undefined ? ifNone : textOf(found.name);
+      // A key that leads nowhere is no role that a webhook may change.
+      return found === undefined ? '' : textOf(found.name);
     },
     toRow: async (database, role) => {
-      const rows = await database(table).where(name, role).select(`${id} as id`, `${name} as name`);
+      const rows = await database(table)
+        .where(scope)
+        .where(name, role)
+        .select(`${id} as id`, `${name} as name`);
       const found = rows.find((row) => row.name === role);
       if (found !== undefined) return { [column]: found.id };
-      throw new Error(
+      throw new TableError(
         `The table ${table} has no row whose ${name} is ${JSON.stringify(role)}. Add it there.`,
       );
     },
@@ -153,7 +162,8 @@ function joinedRole(
   return {
     columns: NO_COLUMNS,
     needs: roles.needs(true),
-    read: async (database, userId) => counting(await roles.namesOf(database, userId)) ?? ifNone,
+    read: async (database, userId, _row, latest) =>
+      counting(await roles.namesOf(database, userId, latest)) ?? ifNone,
     toRow: () => Promise.resolve({}),
     write: async (database, userId, role) => {
       const present = await roles.namesOf(database, userId, 'latest');
@@ -191,7 +201,7 @@ export function metaPart({ columns, json }: Mapping['meta']): MetaPart {
   const restOf = (meta: Readonly<Record<string, MetaValue>>): [string, MetaValue][] =>
     Object.entries(meta).filter(([key]) => !columns.has(key));
   const refuseUnmapped = (key: string): never => {
-    throw new Error(
+    throw new TableError(
       `user.meta has ${JSON.stringify(key)}, which has no column: map it in meta.columns, or give meta.json.`,
     );
   };
@@ -239,20 +249,26 @@ export function metaPart({ columns, json }: Mapping['meta']): MetaPart {
 function jsonObject(value: unknown, column: string): Record<string, MetaValue> {
   const parsed = parseJsonColumn(value, column) ?? {};
   if (typeof parsed !== 'object' || Array.isArray(parsed)) {
-    throw new Error(`The column ${column} of a user holds no JSON object.`);
+    throw new TableError(`The column ${column} of a user holds no JSON object.`);
   }
   // A null that the host has put there is no value.
   const entries = Object.entries(parsed as Record<string, MetaValue | null>);
   return Object.fromEntries(entries.filter((entry): entry is [string, MetaValue] => entry[1] !== null));
 }
 
-function fromColumn(value: unknown, { column, type = 'text', empty }: MetaColumn): MetaValue | undefined {
-  if (value === null || value === undefined || (empty !== undefined && value === empty)) return undefined;
+function fromColumn(value: unknown, column: MetaColumn): MetaValue | undefined {
+  if (value === null || value === undefined) return undefined;
+  const converted = convert(value, column);
+  const isEmpty = column.empty !== undefined && (value === column.empty || converted === column.empty);
+  return isEmpty ? undefined : converted;
+}
+
+function convert(value: unknown, { column, type = 'text' }: MetaColumn): MetaValue | undefined {
   switch (type) {
     case 'number':
       return Number(value);
     case 'boolean':
-      return value === true || value === 1 || value === '1';
+      return isYes(value);
     case 'json':
       return parseJsonColumn(value, column) as MetaValue | undefined;
     case 'array':
@@ -260,34 +276,36 @@ function fromColumn(value: unknown, { column, type = 'text', empty }: MetaColumn
     case 'date':
       return textOf(value).slice(0, 10);
     case 'timestamp':
-      return new Date(value as string | number | Date).toISOString();
+      return isoOf(value);
     case 'text':
-      if (value instanceof Date) return value.toISOString();
+      if (value instanceof Date) return isoOf(value);
       return typeof value === 'number' || typeof value === 'boolean' ? value : textOf(value);
   }
 }
 
 function toColumn(value: MetaValue, { column, type = 'text' }: MetaColumn, key: string): unknown {
+  const refuse = (what: string): never => {
+    throw new TableError(`user.meta.${key} goes into the column ${column}, which ${what}.`);
+  };
+  if (type === 'json') return toJson(value);
+  if (type === 'array') return Array.isArray(value) ? value.map(storable) : [storable(String(value))];
+  if (Array.isArray(value))
+    return refuse("takes no list: give it the type 'json' or 'array' in meta.columns");
   switch (type) {
-    case 'json':
-      return toJson(value);
-    case 'timestamp':
-      return timestamp(value, column);
-    case 'array':
-      return Array.isArray(value) ? value.map(storable) : [storable(String(value))];
-    case 'number':
+    case 'number': {
+      const number = typeof value === 'string' && value.trim() === '' ? Number.NaN : Number(value);
+      return Number.isNaN(number) ? refuse('takes numbers, and what came is none') : number;
+    }
     case 'boolean':
+      return isYes(value);
     case 'date':
+      // The day of a moment; databases do not agree on whether to cut it themselves.
+      return storable(String(value)).slice(0, 10);
+    case 'timestamp': {
+      const iso = isoOf(value);
+      return iso === undefined ? refuse('takes moments, and what came is none') : new Date(iso);
+    }
     case 'text':
-      if (!Array.isArray(value)) return typeof value === 'string' ? storable(value) : value;
-      throw new Error(
-        `user.meta.${key} is a list: give its column ${column} the type 'json' or 'array' in meta.columns.`,
-      );
+      return typeof value === 'string' ? storable(value) : value;
   }
-}
-
-function timestamp(value: unknown, column: string): Date {
-  const moment = new Date(value as string);
-  if (!Number.isNaN(moment.getTime())) return moment;
-  throw new Error(`The column ${column} takes moments, and what came is none.`);
 }

@@ -2,6 +2,7 @@
 import { asText, comparisonKeySql, type DialectName } from '../dialect';
 import type { Database, Query } from '../knex-like';
 import { hasColumn } from '../schema';
+import { TableError } from '../table-error';
 import { withSchemaLock } from '../schema-lock';
 import { findMissing, type Missing } from './missing';
 import type { Mapping } from './mapping';
@@ -59,7 +60,7 @@ async function refuseRepeated(
   if (rows.length === 0) return;
   const named = rows.slice(0, MAX_NAMED).map((row) => textOf(row.wpfid));
   const more = rows.length > MAX_NAMED ? ' and more' : '';
-  throw new Error(
+  throw new TableError(
     `The table ${table} cannot have a unique index over ${uniqueOver}: rows repeat one another there, but for case and spaces ` +
       `around (ids ${named.join(', ')}${more}). Merge those users first, or change the value.`,
   );

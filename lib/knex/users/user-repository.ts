@@ -7,20 +7,21 @@ import {
   asText,
   beginWriting,
   dialectOf,
-  isOfDriver,
   isTransient,
   isUniqueViolation,
   isUnreadableValue,
   seeingLatest,
   storable,
+  violatedIndex,
   withoutSql,
   type DialectName,
 } from '../dialect';
 import type { Database, KnexLike, Query, Row } from '../knex-like';
 import { hasColumn } from '../schema';
-import { EMAIL_KEY, keyCondition, USERNAME_KEY, type KeyColumn } from './keys';
+import { TableError } from '../table-error';
+import { keyColumn, keyCondition, type Unique } from './keys';
 import { resolveMapping, type KnexUserRepositoryOptions, type Mapping } from './mapping';
-import { textOf, textOrNull } from './values';
+import { isYes, textOf, textOrNull } from './values';
 import { metaPart, rolePart, tagsPart, type MetaPart, type Part } from './parts';
 import type { TableNeed } from './memberships';
 import { findMissing } from './missing';
@@ -78,7 +79,7 @@ export class KnexUserRepository implements UserRepository {
   readonly #meta: MetaPart;
   /** All that a user is read from, and under which alias. */
   readonly #columns: readonly { column: string; as: 'value' | 'text'; alias: string }[];
-  readonly #keyColumns = new Map<KeyColumn, Promise<boolean>>();
+  readonly #keyColumns = new Map<Unique, Promise<boolean>>();
 
   /**
    * @param knex the host's Knex, or a transaction of it. It stays the host's: nothing closes it.
@@ -149,14 +150,14 @@ export class KnexUserRepository implements UserRepository {
     return this.#saying('findByEmail', async () => {
       const { email: column, emailVerified } = this.#mapping.columns;
       const key = storable(comparisonKey(email));
-      const { sql, bindings } = await this.#keyCondition(this.#database, EMAIL_KEY, column, email);
+      const { sql, bindings } = await this.#keyCondition(this.#database, 'email', column, email);
       const rows = await this.#rows(this.#database, [], (query) =>
         query.whereRaw(sql, bindings).orderBy(this.#mapping.columns.id),
       );
       const named = rows.filter(
         (row) =>
           comparisonKey(textOf(row[column])) === key &&
-          (emailVerified === undefined || isTrue(row[emailVerified])),
+          (emailVerified === undefined || isYes(row[emailVerified])),
       );
       // Rows from before there was a unique index: the one that is spelt so, else the first that there was.
       const row = named.find((one) => one[column] === email) ?? named[0];
@@ -202,7 +203,7 @@ export class KnexUserRepository implements UserRepository {
       this.#write(unique, id, async (database) => {
         const [row] = await this.#rowsById(database, id, (query) => query.forUpdate());
         if (row === undefined) throw new UserNotFoundError({ id });
-        if (condition !== undefined && (row[columns.syncState] ?? null) !== condition.ifSyncState) {
+        if (condition !== undefined && textOrNull(row[columns.syncState]) !== condition.ifSyncState) {
           throw new StaleUserError({ id });
         }
         await this.#refuseTaken(database, unique, id);
@@ -269,16 +270,24 @@ export class KnexUserRepository implements UserRepository {
     work: (database: Database) => Promise<User>,
   ): Promise<User> {
     for (let attempt = 1; ; attempt += 1) {
+      const failures: unknown[] = [];
       try {
         return await this.#database.transaction(async (database) => {
-          await beginWriting(database, this.#dialect, this.#mapping.table);
-          if (exceptId === undefined) await this.#refuseTaken(database, unique, undefined);
-          return work(database);
+          try {
+            await beginWriting(database, this.#dialect, this.#mapping.table);
+            if (exceptId === undefined) await this.#refuseTaken(database, unique, undefined);
+            return await work(database);
+          } catch (error) {
+            failures.push(error);
+            throw error;
+          }
         });
-      } catch (error) {
+      } catch (failure) {
+        // Where the connection is gone, what comes out is that the transaction could not be rolled back.
+        const [error = failure] = failures;
         const isUnique = isUniqueViolation(error);
         if (isUnique) {
-          const field = await this.#refusedField(unique, exceptId);
+          const field = (await this.#refusedField(unique, exceptId)) ?? this.#namedField(error, unique);
           if (field !== undefined) throw new DuplicateUserError({ field, cause: withoutSql(error) });
         }
         // A transaction of the host's is its own to run again. A refusal that nobody can explain any more may be over.
@@ -308,11 +317,11 @@ export class KnexUserRepository implements UserRepository {
       if (await isTaken((query) => query.where(columns.contactId, contactId))) return 'contactId';
     }
     if (email !== undefined) {
-      const { sql, bindings } = await this.#keyCondition(database, EMAIL_KEY, columns.email, email);
+      const { sql, bindings } = await this.#keyCondition(database, 'email', columns.email, email);
       if (await isTaken((query) => query.whereRaw(sql, bindings))) return 'email';
     }
     if (username !== undefined && columns.username !== null) {
-      const { sql, bindings } = await this.#keyCondition(database, USERNAME_KEY, columns.username, username);
+      const { sql, bindings } = await this.#keyCondition(database, 'username', columns.username, username);
       if (await isTaken((query) => query.whereRaw(sql, bindings))) return 'username';
     }
     return undefined;
@@ -339,6 +348,21 @@ export class KnexUserRepository implements UserRepository {
     return this.#takenField(database, unique, exceptId, { rows: 'all', latest: true });
   }
 
+  /** The field whose column a refusal names: a unique index of the host's own over an expression that only it knows. */
+  #namedField(error: unknown, unique: UniqueValues): UniqueField | undefined {
+    const { contactId, email, username } = this.#mapping.columns;
+    const named = violatedIndex(error).toLowerCase();
+    const fields: [UniqueField, string | null][] = [
+      ['contactId', contactId],
+      ['username', username],
+      ['email', email],
+    ];
+    return fields.find(
+      ([field, column]) =>
+        typeof unique[field] === 'string' && column !== null && named.includes(column.toLowerCase()),
+    )?.[0];
+  }
+
   /** Whether there is another row of this kind. */
   async #hasOther(
     database: Database,
@@ -357,19 +381,20 @@ export class KnexUserRepository implements UserRepository {
   /** SQL for "this column is equal to this text by our rule": over the key column, where the table has one, so that its index serves. */
   async #keyCondition(
     database: Database,
-    key: KeyColumn,
+    what: 'email' | 'username',
     column: string,
     text: string,
   ): Promise<{ sql: string; bindings: unknown[] }> {
     const value = storable(comparisonKey(text));
     if (this.#dialect !== 'mysql') return keyCondition(this.#dialect, column, value);
-    let isThere = this.#keyColumns.get(key);
+    const key = keyColumn(this.#mapping, what);
+    let isThere = this.#keyColumns.get(what);
     if (isThere === undefined) {
       isThere = hasColumn(database, this.#dialect, this.#mapping.table, key);
-      this.#keyColumns.set(key, isThere);
+      this.#keyColumns.set(what, isThere);
       isThere.then(
-        (found) => found || this.#keyColumns.delete(key),
-        () => this.#keyColumns.delete(key),
+        (found) => found || this.#keyColumns.delete(what),
+        () => this.#keyColumns.delete(what),
       );
     }
     return (await isThere) ? { sql: '?? = ?', bindings: [key, value] } : keyCondition('mysql', column, value);
@@ -396,9 +421,10 @@ export class KnexUserRepository implements UserRepository {
   }
 
   async #stored(database: Database, id: string): Promise<User> {
-    const [row] = await this.#rowsById(database, id);
+    // Within an older transaction of the host's, what others have written to the same user since would be left out.
+    const [row] = await this.#rowsById(database, id, (query) => seeingLatest(query, this.#dialect));
     if (row === undefined) throw new UserNotFoundError({ id });
-    return this.#toUser(database, row);
+    return this.#toUser(database, row, 'latest');
   }
 
   /** The rows with an id: one, or none. A text that cannot be an id has none, also where the database would make a number of it. */
@@ -439,7 +465,7 @@ export class KnexUserRepository implements UserRepository {
     return softDelete === undefined ? query : query.where({ [softDelete.column]: softDelete.alive });
   }
 
-  async #toUser(database: Database, row: Row): Promise<User> {
+  async #toUser(database: Database, row: Row, latest?: 'latest'): Promise<User> {
     const { columns } = this.#mapping;
     const id = textOf(row[columns.id]);
     return {
@@ -448,8 +474,8 @@ export class KnexUserRepository implements UserRepository {
       email: textOrNull(row[columns.email]) ?? '',
       username: textOrNull(row[columns.username ?? columns.email]) ?? '',
       passwordHash: textOrNull(row[columns.passwordHash]),
-      role: await this.#role.read(database, id, row),
-      tags: [...(await this.#tags.read(database, id, row))],
+      role: await this.#role.read(database, id, row, latest),
+      tags: [...(await this.#tags.read(database, id, row, latest))],
       meta: this.#meta.read(row),
       syncState: textOrNull(row[columns.syncState]),
     };
@@ -460,7 +486,7 @@ export class KnexUserRepository implements UserRepository {
     try {
       return await work();
     } catch (error) {
-      if (codeOf(error) !== undefined || !isOfDriver(error)) throw error;
+      if (codeOf(error) !== undefined || error instanceof TableError) throw error;
       const cleaned = withoutSql(error);
       cleaned.message = `${method}() on the table ${this.#mapping.table}: ${cleaned.message}`;
       throw cleaned;
@@ -478,11 +504,4 @@ function aliasOf(index: number): string {
 
 function given(column: string, value: string | null | undefined): Row {
   return value === undefined ? {} : { [column]: value };
-}
-
-/** Whether a column says yes: true, a time, a number that is not 0. */
-function isTrue(value: unknown): boolean {
-  return (
-    value !== null && value !== undefined && value !== false && value !== 0 && value !== '0' && value !== ''
-  );
 }
