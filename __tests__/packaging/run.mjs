@@ -29,6 +29,8 @@ const HOSTS = [
     source: 'typescript',
     installs: ['express@4', '@types/express@4'],
   },
+  // The newest that runs on the oldest Node we support.
+  { name: 'vitest', source: 'vitest', installs: ['express@5', 'vitest@4', '@types/node@20'] },
 ];
 
 /** The ways to find the types of a package. `.mts` files are ES modules, the `.ts` files of these projects CommonJS. */
@@ -172,7 +174,8 @@ const kilobytes = (bytes) => `${Math.round(bytes / 1000)} kB`;
 /** What the tarball holds. */
 function checkContents(packed, project) {
   const paths = packed.files.map((file) => file.path);
-  const allowed = /^((dist|docs|examples\/repositories)\/.+|README\.md|LICENSE|CHANGELOG\.md|SECURITY\.md|package\.json)$/;
+  const allowed =
+    /^((dist|docs|examples\/repositories)\/.+|README\.md|LICENSE|CHANGELOG\.md|SECURITY\.md|package\.json)$/;
   const strange = paths.filter(
     (file) => !allowed.test(file) || /__tests__|\.(test|spec)\.|\.tsbuildinfo$/.test(file),
   );
@@ -279,6 +282,38 @@ async function checkTypeScript(project) {
   return RESOLUTIONS.map(({ name, extensions }) => `${name} (${extensions.join(', ')})`).join(', ');
 }
 
+/** The contract suites under Vitest: sound adapters pass, broken ones are caught by name. */
+async function checkVitest(project) {
+  await node([TSC, '-p', 'tsconfig.json', '--pretty', 'false'], { cwd: project });
+  const vitest = path.join(project, 'node_modules', 'vitest', 'vitest.mjs');
+  const runSuites = async (env) => {
+    const report = path.join(project, 'report.json');
+    const args = [vitest, 'run', '--reporter=json', `--outputFile=${report}`];
+    const endedWell = await node(args, { cwd: project, env }).then(
+      () => true,
+      () => false,
+    );
+    const { numPassedTests, numPendingTests, testResults } = JSON.parse(fs.readFileSync(report, 'utf8'));
+    const failed = testResults
+      .flatMap(({ assertionResults }) => assertionResults)
+      .filter(({ status }) => status === 'failed')
+      .map(({ ancestorTitles, title }) => [...ancestorTitles, title].join(' > '));
+    return { endedWell, passed: numPassedTests, skipped: numPendingTests, failed };
+  };
+  const sound = await runSuites({});
+  ensure(sound.endedWell && sound.failed.length === 0, `sound adapters fail:\n${sound.failed.join('\n')}`);
+  ensure(sound.passed > 190, `only ${sound.passed} tests passed`);
+  const broken = await runSuites({ BROKEN: '1' });
+  ensure(!broken.endedWell, 'broken adapters end well');
+  for (const name of [
+    'users > findByEmail > ignores the case of the letters A to Z',
+    'crm > failures > getContacts throws CRM_UNAUTHORIZED (unauthorized)',
+  ]) {
+    ensure(broken.failed.includes(name), `not caught: ${name}; but\n${broken.failed.join('\n')}`);
+  }
+  return `${sound.passed} tests pass, ${sound.skipped} are skipped; of broken adapters ${broken.failed.length} fail`;
+}
+
 const publint = (tarball) => node([path.join(MODULES, 'publint', 'src', 'cli.js'), tarball, '--strict']);
 
 const attw = (tarball) =>
@@ -331,6 +366,8 @@ async function main() {
         await check('installs', () => checkInstalled(project));
         await check('loads', () => checkLoads(project));
         await check('types without @types/express', () => checkTypesAlone(project));
+      } else if (source === 'vitest') {
+        await check(name, () => checkVitest(project));
       } else if (source === 'typescript') {
         await check(name, () => checkTypeScript(project));
       } else {

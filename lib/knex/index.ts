@@ -9,6 +9,7 @@ export type {
   RoleColumn,
   RoleMemberships,
   RoleReference,
+  Scope,
   TagColumn,
   TagMemberships,
   Through,

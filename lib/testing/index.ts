@@ -10,6 +10,22 @@ export type {
   HoldOptions,
   Latency,
 } from './sandbox/faults';
+export type { TestRunner } from './contracts/runner';
+export type {
+  RepositoryCapabilities,
+  RepositoryScene,
+  StoredUser,
+  UserRepositoryContractOptions,
+} from './contracts/users/settings';
+export type {
+  CrmCapabilities,
+  CrmClientContractOptions,
+  CrmContact,
+  CrmFailure,
+  CrmScene,
+} from './contracts/crm/settings';
+export { crmClientContract } from './crm-client-contract';
+export { userRepositoryContract } from './user-repository-contract';
 export type { SandboxFieldOptions, SandboxFieldType } from './sandbox/fields';
 export type { RateLimitOptions } from './sandbox/rate-limit';
 export type { SandboxContactOptions, SandboxValue, StoredRecord } from './sandbox/records';

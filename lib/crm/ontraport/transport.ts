@@ -165,6 +165,8 @@ export class Transport {
     timeout.signal.addEventListener('abort', abort);
     const timer = setTimeout(() => timeout.abort(), timeoutMs);
     timer.unref();
+    // It may have come between the permit and here, and an abort that is over is not heard of any more.
+    if (signal.aborted) abort();
     signal.addEventListener('abort', abort, { once: true });
     const query = new URLSearchParams(call.query).toString();
     try {

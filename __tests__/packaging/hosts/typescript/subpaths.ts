@@ -22,6 +22,7 @@ import {
   type RoleMemberships,
   type RoleReference,
   type Row,
+  type Scope,
   type TagColumn,
   type TagMemberships,
   type Through,
@@ -61,6 +62,7 @@ const flag: RoleColumn = { column: 'is_admin', values: { subscriber: false, admi
 const reference: RoleReference = { column: 'role_id', table: 'roles' };
 const through: Through = { table: 'member_tags', user: 'member_id', other: 'tag_id' };
 const roles: RoleMemberships = { through, mostPrivilegedFirst: ['admin', 'subscriber'] };
+const scope: Scope = { tenant: 7 };
 const tagColumn: TagColumn = { column: 'tags', type: 'json' };
 const tags: TagMemberships = {
   through,
