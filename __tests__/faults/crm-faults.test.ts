@@ -121,7 +121,7 @@ async function play(
   const action = isNew ? 'add' : name.replace(', existing', '');
   const [status, code] = place.expected(fault);
   const scene = await startScene(isNew ? 'no user' : place.start, {
-    ...(fault === 'hang' ? { client: { timeoutMs: 150 } } : {}),
+    ...(fault === 'hang' ? { client: { timeoutMs: 400 } } : {}),
     // A contact that does not exist is waited for until the time is over.
     ...(code === 'CONTACT_NOT_FOUND' ? { timeoutMs: 800 } : {}),
   });
