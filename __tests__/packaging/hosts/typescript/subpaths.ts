@@ -67,6 +67,7 @@ const tagColumn: TagColumn = { column: 'tags', type: 'json' };
 const tags: TagMemberships = {
   through,
   table: 'tags',
+  scope,
   newTag: (name): Row => ({ slug: name.toLowerCase() }),
 };
 const type: MetaType = 'date';
