@@ -528,6 +528,20 @@ describe.each(availableDatabases())('%s', (name) => {
     expect(everything).not.toContain('insert into');
   });
 
+  test('what a function of the host throws stays whole, as the cause', async () => {
+    const broken = new TypeError('a - b is not a function');
+    const onCreate = (): never => {
+      throw broken;
+    };
+    const users = await table((created) => created.string('role'), { extraValues: { onCreate } });
+    await expect(users.create(mary)).rejects.toMatchObject({
+      name: 'TableError',
+      message: 'extraValues.onCreate() threw.',
+      cause: broken,
+    });
+    expect(await knex('users')).toEqual([]);
+  });
+
   test('a storage that is gone is no empty one', async () => {
     const users = await table((created) => created.string('role'));
     await knex.schema.dropTable('users');

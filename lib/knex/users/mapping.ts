@@ -4,6 +4,7 @@ import { ConfigurationError } from '../../errors';
 import { refuseUnknownOptions } from '../../unknown-options';
 import type { NewUser } from '../../users/repository';
 import type { Row } from '../knex-like';
+import { TableError } from '../table-error';
 
 /** Names of columns of the users table. */
 export interface UserColumns {
@@ -290,7 +291,7 @@ function refuseSharedColumns({ columns, role, tags, meta, scope }: Mapping): voi
 function idMaker(ids: 'database' | 'uuid' | (() => string)): (() => string) | undefined {
   if (ids === 'database') return undefined;
   if (ids === 'uuid') return () => crypto.randomUUID();
-  if (typeof ids === 'function') return ids;
+  if (typeof ids === 'function') return named('ids', ids);
   throw new ConfigurationError('ids', "must be 'database', 'uuid' or a function that makes an id.");
 }
 
@@ -340,10 +341,11 @@ function resolveTags(tags: string | TagColumn | TagMemberships): Mapping['tags']
   if ('through' in tags) {
     refuseUnknownOptions(tags, ['through', 'table', 'id', 'name', 'scope', 'newTag'], 'tags.');
     checkThrough('tags', tags);
-    if (tags.newTag !== undefined && typeof tags.newTag !== 'function') {
+    if (tags.newTag === undefined) return tags;
+    if (typeof tags.newTag !== 'function') {
       throw new ConfigurationError('tags.newTag', 'must be a function of the name: (name) => ({ slug: … }).');
     }
-    return tags;
+    return { ...tags, newTag: named('tags.newTag', tags.newTag) };
   }
   refuseUnknownOptions(tags, ['column', 'type'], 'tags.');
   text('tags.column', tags.column);
@@ -418,9 +420,23 @@ function resolveSoftDelete(softDelete: KnexUserRepositoryOptions['softDelete']):
 }
 
 function rowMaker(path: string, given: Row | ((user: NewUser) => Row)): (user: NewUser) => Row {
-  if (typeof given === 'function') return given;
+  if (typeof given === 'function') return named(path, given);
   const row = object(path, given);
   return () => row;
+}
+
+/** A function of the host's whose errors say whose they are: a driver's are cleaned, and these must stay whole. */
+function named<Parameters extends unknown[], Value>(
+  path: string,
+  call: (...parameters: Parameters) => Value,
+): (...parameters: Parameters) => Value {
+  return (...parameters) => {
+    try {
+      return call(...parameters);
+    } catch (cause) {
+      throw new TableError(`${path}() threw.`, { cause });
+    }
+  };
 }
 
 function object<Value>(path: string, value: Value): Value & object {
