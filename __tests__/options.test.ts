@@ -49,6 +49,15 @@ const expectRefused = (_name: string, given: Given, option: string, message: Reg
   expect(error).toMatchObject({ code: 'INVALID_OPTION', name: 'ConfigurationError', retryable: false });
 };
 
+/** As little of a queue as the options look at. */
+const queue = Object.fromEntries([
+  ['leaseMs', 30_000],
+  ...['put', 'take', 'renew', 'finish', 'deadLetters', 'replay', 'purge', 'counts'].map((name) => [
+    name,
+    () => undefined,
+  ]),
+]) as Record<string, unknown>;
+
 describe('the options as a whole', () => {
   test.each([undefined, null, 'text', 5, []])('%j instead of an object', (given) => {
     expect(errorOf(given)).toMatchObject({ option: 'options', code: 'INVALID_OPTION' });
@@ -68,9 +77,10 @@ describe('the options as a whole', () => {
       [{ timeoutMS: 5 }, 'timeoutMS', /did you mean "timeoutMs"\?$/],
       [{ user: {} }, 'user', /did you mean "users"\?$/],
       [{ somethingElseAltogether: 1 }, 'somethingElseAltogether', /is no option\. There are: accessKey, crm/],
-      // Not built yet: a host must not believe that its webhooks are stored.
-      [{ queue: {} }, 'queue', /no queue yet/],
-      [{ worker: true }, 'worker', /no queue yet/],
+      [{ queue: {} }, 'queue', /has no method put\(\)/],
+      [{ queue: { ...queue, leaseMs: '30s' } }, 'queue.leaseMs', /whole number from 100/],
+      [{ worker: 'yes' }, 'worker', /must be true or false/],
+      [{ name: 'x'.repeat(65) }, 'name', /has 65 characters; 64 are the most/],
     ]),
   )('%s', expectRefused);
 
@@ -399,7 +409,10 @@ describe('defaults', () => {
     actions: new Map(),
     timeoutMs: 25_000,
     bodyLimit: 102_400,
+    queue: undefined,
+    worker: true,
     failPoint: undefined,
+    workerTiming: {},
   };
 
   const expectDefaults = (configuration: Configuration): void => {
@@ -485,10 +498,6 @@ test('no message quotes a key, wherever the mistake is', () => {
 
 // What a host without types can write.
 describe('without types', () => {
-  test.each(['queue', 'worker'])('%s: undefined equals not given', (name) => {
-    resolve({ [name]: undefined });
-  });
-
   test.each(
     table([
       // A TypeError of JavaScript's own instead of an error that names the option.

@@ -57,13 +57,15 @@ export interface WebhookEvents {
     warnings: readonly Warning[];
     dryRun: boolean;
   };
-  /** Every request that was answered with a failure, also a rejected one. */
+  /** Every request that was answered with a failure, also a rejected one; and every failed try of a webhook from the queue. */
   'webhook.failed': {
     action: string | null;
     contactId: string | null;
     code: ErrorCode;
     status: number;
     detail: string;
+    /** Whether the queue tries it again. */
+    willRetry: boolean;
   };
   'user.created': { user: PublicUser };
   /** `fields`: the names of what changed. */

@@ -1,10 +1,26 @@
 // What `wp-fusion-webhook` exports, nothing else.
-export { wpFusionWebhook, type WpFusionWebhook } from './middleware';
+export { wpFusionWebhook, type DeadLetters, type WpFusionWebhook } from './middleware';
 export type { AccessKey, ActionContext, ActionHandler, WpFusionWebhookOptions } from './options';
 export type { Hooks, Notifier, WebhookEvents } from './events';
 export type { Logger } from './logger';
 export type { Change, Outcome, SkipReason, Warning, WarningCode } from './result';
 export type { WebhookRequest } from './webhook/read';
+
+export type {
+  DeadJob,
+  Job,
+  JobResult,
+  Lease,
+  QueueCounts,
+  QueueFinding,
+  Settled,
+  StoredJob,
+  TakenContact,
+  Verdict,
+  WebhookQueue,
+} from './queue/queue';
+export type { Walk, WalkFailure, WalkProgress } from './walks/walk';
+export type { ImportOptions, ReconcileOptions } from './walks/walker';
 
 export type {
   NewUser,

@@ -1,15 +1,17 @@
 // wpFusionWebhook(): puts the parts together. With webhook/read.ts the only file that knows Express.
 import { EventEmitter, setMaxListeners } from 'node:events';
 import type { ServerResponse } from 'node:http';
+import { insideRequest } from './actions/conditions';
 import { processWebhook, RunFailure } from './actions/process';
 import { PasswordReturns } from './actions/password-returns';
 import type { Site } from './actions/site';
 import { Turns } from './actions/turns';
 import { answerProblem, answerResult, type Answer } from './answer/answer';
 import { ContactReader } from './crm/contact-reader';
-import { asOurs, WpFusionError } from './errors';
+import { asOurs, codeOf, ConfigurationError, WpFusionError, type ErrorCode } from './errors';
 import type { WebhookEvents } from './events';
 import { resolveOptions, type WpFusionWebhookOptions } from './options';
+import type { DeadJob, QueueCounts, Settled } from './queue/queue';
 import type { Webhook } from './queue/webhook';
 import { describeError, redact, Secrets } from './redact';
 import type { Result } from './result';
@@ -19,24 +21,84 @@ import { WebhookParser } from './webhook/parse';
 import { isWebhook, prefersPage, type WebhookRequest } from './webhook/read';
 import { receive, type Door, type Received } from './webhook/receive';
 import { Throttle } from './webhook/throttle';
+import { Inbox } from './worker/inbox';
+import { treatmentOf, type Failure } from './worker/verdict';
+import { Worker } from './worker/worker';
+import { positionsOf } from './walks/positions';
+import type { Walk } from './walks/walk';
+import {
+  Walker,
+  type Errand,
+  type ErrandEnd,
+  type ImportOptions,
+  type ReconcileOptions,
+} from './walks/walker';
 
 /** What {@link wpFusionWebhook} gives: an Express handler with a few methods. */
 export interface WpFusionWebhook {
   /** Takes webhooks and answers them; hands every other request on, untouched. Never calls `next` with an error. */
   (request: WebhookRequest, response: ServerResponse, next: (error?: unknown) => void): void;
   /**
-   * Refuses new webhooks with 503 and resolves when those under way have ended, at the latest after `timeoutMs` (default
-   * 10,000). What is owed then stays written down with the users. Called again it is the same closing.
+   * Refuses new webhooks with 503, takes nothing more from the queue, stops walks, and resolves when what is under way has
+   * ended, at the latest about `timeoutMs` (default 10,000) later. What has not ended then stays in the queue, and what is
+   * owed stays written down with the users. Called again it is the same closing.
    */
   close(options?: { timeoutMs?: number | undefined }): Promise<void>;
+  /**
+   * Walks the contacts that were modified since then, and brings their users up to date: also those whose webhooks never
+   * arrived. Reads fifty contacts a call; only those that differ from their users get a webhook's work, in their turn. It creates
+   * no users. Remembers where it got to: in the queue's store, or without one in this process.
+   *
+   * Not promised: that a change made while the CRM had not finished it itself is seen; the next walk begins ten minutes before
+   * the start of this one.
+   *
+   * @throws ConfigurationError for wrong options. The walk ends with the error of the CRM that ended it (`CRM_…`), with
+   *   `QUEUE_UNAVAILABLE`, or with `SHUTTING_DOWN`; what failed for single contacts is in its summary.
+   *
+   * @example
+   * const { updated, failures } = await webhook.reconcile({ since: new Date(Date.now() - 86_400_000) });
+   * webhook.reconcile({ since: new Date(), everyMs: 3_600_000 }); // every hour, from where it got to
+   */
+  reconcile(options?: ReconcileOptions): Walk;
+  /**
+   * Does an `add` for every contact with a tag: creates its user, or links and updates the one that is there. Goes on where an
+   * import of this tag was stopped.
+   *
+   * @throws as {@link WpFusionWebhook.reconcile}; `INVALID_REQUEST` ends the walk where the CRM does not have the tag.
+   *
+   * @example
+   * const summary = await webhook.importContacts({ tag: 'Customer', role: 'customer' });
+   */
+  importContacts(options: ImportOptions): Walk;
+  /** The webhooks that were given up, with their reasons. Without a queue every method throws a ConfigurationError. */
+  readonly deadLetters: DeadLetters;
+  /** How much waits in the queue. Throws a ConfigurationError where there is none. */
+  queueCounts(): Promise<QueueCounts>;
   /** Listens to an event. What a listener throws is logged and harms nothing. */
   on<Name extends keyof WebhookEvents>(name: Name, listener: (event: WebhookEvents[Name]) => unknown): this;
   /** Stops listening. */
   off<Name extends keyof WebhookEvents>(name: Name, listener: (event: WebhookEvents[Name]) => unknown): this;
 }
 
+/** The webhooks of a queue that were given up: nothing else helps them than somebody who looks at the reason. */
+export interface DeadLetters {
+  /** The oldest first, 100 unless `limit` says otherwise, behind the one with the id `after`. */
+  list(page?: {
+    readonly after?: string | undefined;
+    readonly limit?: number | undefined;
+  }): Promise<DeadJob[]>;
+  /** Puts them back into the queue, those with these ids or all. Gives their number. */
+  replay(ids?: readonly string[]): Promise<number>;
+  /** Deletes them, those with these ids or all. Gives their number. */
+  purge(ids?: readonly string[]): Promise<number>;
+}
+
 /** How long the rest of a refused body is let in and thrown away before the connection is cut. */
 const DRAIN_MS = 10_000;
+/** How long a walk waits for the result of one contact that is stored in the queue. */
+const ERRAND_PATIENCE_MS = 60_000;
+/** How long closing waits for stopped work to give its contacts back to the queue. */
+const GIVE_BACK_MS = 1000;
 
 /**
  * Makes the middleware that lets a CRM create and update the users of a site.
@@ -57,15 +119,16 @@ const DRAIN_MS = 10_000;
  */
 export function wpFusionWebhook(options: WpFusionWebhookOptions): WpFusionWebhook {
   const configuration = resolveOptions(options);
-  const { crm, logger, name, timeoutMs } = configuration;
+  const { crm, logger, name, queue, timeoutMs } = configuration;
   const keys = configuration.accessKeys.map(({ key }) => key);
   const events = new EventEmitter();
+  const closing = new AbortController();
   const closed = new AbortController();
   // One listener for each webhook under way is no leak.
-  setMaxListeners(0, closed.signal);
+  setMaxListeners(0, closing.signal, closed.signal);
   const turns = new Turns();
   const underWay = new Set<Promise<unknown>>();
-  let closing: Promise<void> | undefined;
+  let end: Promise<void> | undefined;
 
   const secrets = new Secrets(keys);
   const users = guardRepository(configuration.users, (hash) => secrets.addHash(hash));
@@ -83,12 +146,41 @@ export function wpFusionWebhook(options: WpFusionWebhookOptions): WpFusionWebhoo
     secrets,
     emit,
   };
+  const inbox =
+    queue === undefined
+      ? undefined
+      : new Inbox({
+          queue,
+          name,
+          clean: (text) => redact(text, secrets),
+          onStored: () => worker?.wake(1),
+          step: async (step) => configuration.failPoint?.(step),
+        });
+  const worker =
+    queue === undefined || !configuration.worker
+      ? undefined
+      : new Worker({
+          queue,
+          site,
+          turns,
+          onDone: ({ action }, result) => report({ ...result, action }, false),
+          onFailed: ({ action }, contactId, { code, detail }, { kind }) =>
+            emitFailure({ action, contactId, code, detail, willRetry: kind === 'later' }),
+          onSettled: (id, settled) => inbox?.tell(id, settled),
+          failureOf: failureInQueue,
+        });
+  const walker = new Walker({
+    site,
+    positions: positionsOf(queue, name),
+    run: runErrand,
+    closing: closing.signal,
+  });
   const door: Door = {
     authenticator: new Authenticator(configuration.accessKeys),
     throttle: new Throttle(),
     parser: new WebhookParser(configuration.contactIdPattern, new Set(configuration.actions.keys())),
     bodyLimit: configuration.bodyLimit,
-    isClosing: () => closing !== undefined,
+    isClosing: () => closing.signal.aborted,
   };
 
   function emit<Name extends keyof WebhookEvents>(name: Name, event: WebhookEvents[Name]): void {
@@ -106,22 +198,33 @@ export function wpFusionWebhook(options: WpFusionWebhookOptions): WpFusionWebhoo
     }
   }
 
-  /** Tells the log at the start what the storage lacks, instead of letting the first webhook find out. Never rejects. */
-  async function checkUsers(): Promise<void> {
-    const details = { name, code: 'REPOSITORY_FAILED' };
+  /** Tells the log at the start what a store lacks, instead of letting the first webhook find out. Never rejects. */
+  async function check(
+    store: { check?(): Promise<readonly { severity: string; message: string }[]> } | undefined,
+    code: ErrorCode,
+    what: string,
+  ): Promise<void> {
+    const details = { name, code };
     try {
-      for (const { severity, message } of (await configuration.users.check?.()) ?? []) {
+      for (const { severity, message } of (await store?.check?.()) ?? []) {
         logger[severity === 'error' ? 'error' : 'warn'](details, message);
       }
     } catch (error) {
       logger.warn(
         { ...details, cause: describeError(error, secrets) },
-        'The user storage could not be looked at.',
+        `The ${what} could not be looked at.`,
       );
     }
   }
-  const checking = checkUsers().finally(() => underWay.delete(checking));
-  underWay.add(checking);
+  void track(check(configuration.users, 'REPOSITORY_FAILED', 'user storage'));
+  void track(check(queue, 'QUEUE_UNAVAILABLE', 'queue'));
+
+  /** Closing waits for it. */
+  function track<Value>(work: Promise<Value>): Promise<Value> {
+    const tracked = work.then(ignore, ignore).finally(() => underWay.delete(tracked));
+    underWay.add(tracked);
+    return work;
+  }
 
   const middleware = (
     request: WebhookRequest,
@@ -147,8 +250,13 @@ export function wpFusionWebhook(options: WpFusionWebhookOptions): WpFusionWebhoo
       const dryRun = webhook.dryRun || looksOnly;
       const { action, contactId } = webhook;
       emit('webhook.received', { action, contactId, key: permission.name, dryRun });
-      const result = await answerInTime({ ...webhook, dryRun }, looksOnly, answerBy);
-      report(result, dryRun);
+      const isStored =
+        inbox !== undefined && !dryRun && action !== 'test' && !configuration.actions.has(action);
+      const result = isStored
+        ? await storeAndAnswer(inbox, webhook, webhook.async ?? !page, answerBy)
+        : await answerInTime({ ...webhook, dryRun }, looksOnly, answerBy);
+      // What comes out of a queue is reported there.
+      if (!isStored) report(result, dryRun);
       const button = looksOnly && action !== 'test' && !webhook.dryRun;
       send(request, response, answerResult(result, { page, dryRun, inspect: permission.inspect, button }));
     } catch (error) {
@@ -164,11 +272,8 @@ export function wpFusionWebhook(options: WpFusionWebhookOptions): WpFusionWebhoo
     if (looksOnly && configuration.actions.has(action)) {
       return { action, contactId, outcome: 'not run', warnings: [], changes: [] };
     }
-    const work = webhook.dryRun
-      ? processWebhook(webhook, site, answerBy)
-      : turns.take(contactId, () => processWebhook(webhook, site, answerBy));
-    const tracked = work.catch(() => undefined).finally(() => underWay.delete(tracked));
-    underWay.add(tracked);
+    const run = (): Promise<Result> => processWebhook(webhook, site, insideRequest(answerBy, timeoutMs));
+    const work = track(webhook.dryRun ? run() : turns.take(contactId, run));
 
     let timer: NodeJS.Timeout | undefined;
     let isAnswered = false;
@@ -192,6 +297,66 @@ export function wpFusionWebhook(options: WpFusionWebhookOptions): WpFusionWebhoo
     }
   }
 
+  /** Stores a webhook; its result, where the sender waits for it and it comes in time. */
+  async function storeAndAnswer(
+    into: Inbox,
+    webhook: Webhook,
+    isAsync: boolean,
+    answerBy: number,
+  ): Promise<Result> {
+    const { action } = webhook;
+    const contactId = webhook.contactId ?? '';
+    const id = await track(into.put(webhook, contactId, !isAsync));
+    const queued = { action, contactId, outcome: 'queued', warnings: [], changes: [] };
+    logger.debug({ name, action, contactId, id }, `${action}: queued`);
+    if (isAsync) return queued;
+    // A tenth of the time is for the way back.
+    const settled = await into.settled(id, Math.max(0, answerBy - timeoutMs / 10 - Date.now()));
+    if (settled === undefined) return queued;
+    if (settled.kind === 'done') return { ...queued, ...(settled.result as Partial<Result>) };
+    const { code, detail } = settled.job.failure ?? { code: 'INTERNAL_ERROR', detail: 'It failed.' };
+    throw new ToldFailure(new WpFusionError(codeOf({ code }) ?? 'INTERNAL_ERROR', detail));
+  }
+
+  /** Does what a walk wants for one contact, where its webhooks are done. */
+  async function runErrand(
+    { action, role, sendNotification }: Errand,
+    contactId: string,
+    signal: AbortSignal,
+  ): Promise<ErrandEnd> {
+    const webhook: Webhook = {
+      action,
+      contactId,
+      role,
+      sendNotification,
+      emails: [],
+      dryRun: false,
+      parameters: {},
+    };
+    if (inbox !== undefined) {
+      const settled = await inbox.settled(
+        await inbox.put(webhook, contactId, true),
+        ERRAND_PATIENCE_MS,
+        signal,
+      );
+      return settled === undefined ? { kind: 'waiting' } : errandEnd(settled);
+    }
+    const ticket = site.contacts.expect();
+    try {
+      const run = (): Promise<Result> =>
+        processWebhook(webhook, site, { ...insideRequest(Date.now() + timeoutMs, timeoutMs), ticket });
+      const result = await track(turns.take(contactId, run));
+      report(result, false);
+      return { kind: 'done', outcome: result.outcome };
+    } catch (thrown) {
+      const { error, detail } = describe(thrown);
+      fail(thrown, webhook, false);
+      return { kind: 'failed', failure: { code: error.code, detail } };
+    } finally {
+      ticket.release();
+    }
+  }
+
   /** Logs and emits what became of a webhook. */
   function report({ action, contactId, outcome, reason, userId, warnings }: Result, dryRun: boolean): void {
     logger.info({ name, action, contactId, outcome, reason, userId, dryRun }, `${action}: ${outcome}`);
@@ -199,20 +364,52 @@ export function wpFusionWebhook(options: WpFusionWebhookOptions): WpFusionWebhoo
     emit('webhook.processed', { action, contactId, outcome, reason, userId, warnings, dryRun });
   }
 
-  /** Logs and emits a failure, and gives the answer to it. */
-  function fail(thrown: unknown, webhook: Webhook | undefined, page: boolean): Answer {
+  /** What was thrown, by our codes, and without secrets. */
+  function describe(thrown: unknown): { error: WpFusionError; detail: string; known: string[] } {
     const known = [...secrets, ...(thrown instanceof RunFailure ? thrown.secrets : [])];
-    const error = asOurs(thrown instanceof RunFailure ? thrown.cause : thrown);
-    const detail = redact(error.message, known);
+    const isWrapped = thrown instanceof RunFailure || thrown instanceof ToldFailure;
+    const error = asOurs(isWrapped ? thrown.cause : thrown);
+    return { error, detail: redact(error.message, known), known };
+  }
+
+  /** Logs a failure. */
+  function logFailure(
+    level: 'error' | 'debug',
+    { error, detail, known }: ReturnType<typeof describe>,
+    webhook: Pick<Webhook, 'action' | 'contactId'> | undefined,
+  ): void {
     const { code, status } = error;
-    const action = webhook?.action ?? null;
-    const contactId = webhook?.contactId ?? null;
     const cause = error.cause === undefined ? undefined : describeError(error.cause, known);
-    logger.error(
+    const { action = null, contactId = null } = webhook ?? {};
+    logger[level](
       { name, code, status, action, contactId, ...(cause === undefined ? {} : { cause }) },
       detail,
     );
-    emit('webhook.failed', { action, contactId, code, status, detail });
+  }
+
+  function emitFailure(failure: {
+    action: string | null;
+    contactId: string | null;
+    code: string;
+    detail: string;
+    willRetry: boolean;
+  }): void {
+    const code = codeOf(failure) ?? 'INTERNAL_ERROR';
+    const { status } = new WpFusionError(code, '');
+    emit('webhook.failed', { ...failure, code, status });
+  }
+
+  /** Logs and emits a failure, and gives the answer to it. */
+  function fail(thrown: unknown, webhook: Webhook | undefined, page: boolean): Answer {
+    const described = describe(thrown);
+    const { error, detail, known } = described;
+    const action = webhook?.action ?? null;
+    const contactId = webhook?.contactId ?? null;
+    // What failed in the queue was told there.
+    if (!(thrown instanceof ToldFailure)) {
+      logFailure('error', described, webhook);
+      emitFailure({ action, contactId, code: error.code, detail, willRetry: false });
+    }
     const errors = error.errors?.map(({ parameter, message }) => ({
       parameter,
       message: redact(message, known),
@@ -220,23 +417,55 @@ export function wpFusionWebhook(options: WpFusionWebhookOptions): WpFusionWebhoo
     return answerProblem({ error, detail, errors, action, contactId }, page);
   }
 
+  /** A failure of a run from the queue. While the CRM is down the worker says so once; that is no line for every contact. */
+  function failureInQueue(thrown: unknown, webhook: Webhook): Failure {
+    const described = describe(thrown);
+    const { error, detail } = described;
+    logFailure(treatmentOf(error.code) === 'pause' ? 'debug' : 'error', described, webhook);
+    return { code: error.code, detail, retryAfter: error.retryAfter };
+  }
+
   function close({ timeoutMs: patience = 10_000 }: { timeoutMs?: number | undefined } = {}): Promise<void> {
-    closing ??= (async () => {
-      let timer: NodeJS.Timeout | undefined;
-      const tooLong = new Promise<void>((resolve) => (timer = setTimeout(resolve, patience)));
+    end ??= (async () => {
+      closing.abort();
+      const working = worker?.stop();
       const allEnded = async (): Promise<void> => {
+        await working;
+        inbox?.close();
+        await walker.ended();
         while (underWay.size > 0) await Promise.all(underWay);
         await site.returns.ended();
       };
-      await Promise.race([allEnded(), tooLong]);
-      clearTimeout(timer);
+      await within(patience, allEnded());
       closed.abort();
+      inbox?.close();
+      // What was stopped just now gives its contacts back, so that another worker need not wait for the lease to run out.
+      if (working !== undefined) await within(GIVE_BACK_MS, working);
     })();
-    return closing;
+    return end;
   }
+
+  function requireQueue(): NonNullable<typeof queue> {
+    if (queue === undefined)
+      throw new ConfigurationError('queue', 'is not given; there is nothing to look into.');
+    return queue;
+  }
+  const deadLetters: DeadLetters = {
+    list: async ({ after, limit = 100 } = {}) => requireQueue().deadLetters(name, { after, limit }),
+    replay: async (ids) => {
+      const count = await requireQueue().replay(name, ids);
+      worker?.wake(count);
+      return count;
+    },
+    purge: async (ids) => requireQueue().purge(name, ids),
+  };
 
   const webhook: WpFusionWebhook = Object.assign(middleware, {
     close,
+    reconcile: (options: ReconcileOptions = {}) => walker.reconcile(options),
+    importContacts: (options: ImportOptions) => walker.importContacts(options),
+    deadLetters,
+    queueCounts: async () => requireQueue().counts(name),
     on: (name: string, listener: (event: never) => unknown) => {
       events.on(name, listener as () => void);
       return webhook;
@@ -246,8 +475,33 @@ export function wpFusionWebhook(options: WpFusionWebhookOptions): WpFusionWebhoo
       return webhook;
     },
   });
+  worker?.start();
   return webhook;
 }
+
+/** A failure that was logged and emitted where it happened. */
+class ToldFailure extends Error {
+  constructor(override readonly cause: WpFusionError) {
+    super(cause.message);
+  }
+}
+
+/** What a job that is settled means for a walk. */
+function errandEnd(settled: Settled): ErrandEnd {
+  if (settled.kind === 'done') return { kind: 'done', outcome: String(settled.result.outcome) };
+  const { code = 'INTERNAL_ERROR', detail = 'It failed.' } = settled.job.failure ?? {};
+  return { kind: 'failed', failure: { code: codeOf({ code }) ?? 'INTERNAL_ERROR', detail } };
+}
+
+/** Waits, but not for ever. */
+async function within(patienceMs: number, work: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const tooLong = new Promise<void>((resolve) => (timer = setTimeout(resolve, patienceMs)));
+  await Promise.race([work, tooLong]);
+  clearTimeout(timer);
+}
+
+const ignore = (): void => undefined;
 
 /** Sends the one answer of a request. Where somebody has answered already, or nobody listens any more, there is none. */
 function send(request: WebhookRequest, response: ServerResponse, answer: Answer): void {

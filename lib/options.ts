@@ -4,6 +4,7 @@ import type { Contact, CrmClient } from './crm/client';
 import { ConfigurationError } from './errors';
 import type { Hooks, Notifier } from './events';
 import { consoleLogger, guardLogger, silentLogger, type Logger } from './logger';
+import type { WebhookQueue } from './queue/queue';
 import { BUILT_IN_ACTIONS } from './queue/webhook';
 import { refuseUnknownOptions, suggestion } from './unknown-options';
 import type { FieldMap, FieldSpec } from './users/field-map';
@@ -87,6 +88,10 @@ export interface WpFusionWebhookOptions {
   readonly notifier?: Notifier | undefined;
   /** The host's own code within the processing. */
   readonly hooks?: Hooks | undefined;
+  /** Stores webhooks before they are acknowledged with 202. Default: none, they are processed inside the request. */
+  readonly queue?: WebhookQueue | undefined;
+  /** Whether this process also works the queue off. Default: `true`. */
+  readonly worker?: boolean | undefined;
   /** Default: warnings and errors to the console. `false`: nothing. */
   readonly logger?: Logger | false | undefined;
   /** The host's own values of `wpf_action`. */
@@ -123,19 +128,33 @@ export interface Configuration {
     { readonly field: string; readonly usernameField?: string | undefined } | undefined;
   readonly notifier: Notifier | undefined;
   readonly hooks: Hooks;
+  readonly queue: WebhookQueue | undefined;
+  readonly worker: boolean;
   readonly logger: Logger;
   readonly actions: ReadonlyMap<string, ActionHandler>;
   readonly timeoutMs: number;
   readonly bodyLimit: number;
   /** Tests stop the work at named steps through this. */
   readonly failPoint: ((step: string) => Promise<void>) | undefined;
+  readonly workerTiming: WorkerTiming;
 }
 
 /** A test's way into the work between two steps; no option of a host. */
 export const FAIL_POINT: unique symbol = Symbol.for('wp-fusion-webhook.fail-point') as never;
 
+/** How long the worker waits between two looks at an idle queue, for company in a burst, and first after a CRM that was not to be had. */
+export interface WorkerTiming {
+  readonly pollMs?: number | undefined;
+  readonly gatherMs?: number | undefined;
+  readonly pauseMs?: number | undefined;
+}
+
+/** A test's shorter waits of the worker; no option of a host. */
+export const WORKER_TIMING: unique symbol = Symbol.for('wp-fusion-webhook.worker-timing') as never;
+
 const DEFAULT_FIELDS = { email: 'email', firstName: 'firstname', lastName: 'lastname' };
 const DEFAULT_ID_PATTERN = /^[A-Za-z0-9_-]{1,64}$/;
+const QUEUE_METHODS = ['put', 'take', 'renew', 'finish', 'deadLetters', 'replay', 'purge', 'counts'] as const;
 const OPTION_NAMES: readonly (keyof WpFusionWebhookOptions)[] = [
   'accessKey',
   'crm',
@@ -151,6 +170,8 @@ const OPTION_NAMES: readonly (keyof WpFusionWebhookOptions)[] = [
   'returnPassword',
   'notifier',
   'hooks',
+  'queue',
+  'worker',
   'logger',
   'actions',
   'timeoutMs',
@@ -160,14 +181,7 @@ const OPTION_NAMES: readonly (keyof WpFusionWebhookOptions)[] = [
 /** Checks the options and fills in what was not given. Throws {@link ConfigurationError} for the first thing that is wrong. */
 export function resolveOptions(options: WpFusionWebhookOptions): Configuration {
   requireObject('options', options);
-  // The queue comes in a later version. Until then a host must not believe that its webhooks are stored.
-  const { queue, worker } = options as { queue?: unknown; worker?: unknown };
-  if (queue !== undefined)
-    refuse('queue', 'this version has no queue yet; leave it out, webhooks are processed in the request');
-  if (worker !== undefined)
-    refuse('worker', 'this version has no queue yet that a worker could work off; leave it out');
-  const notYet = ['queue', 'worker'].filter((name) => name in options);
-  refuseUnknownOptions(options, [...OPTION_NAMES, ...notYet]);
+  refuseUnknownOptions(options, OPTION_NAMES);
 
   const logger = resolveLogger(options.logger);
   const crm = requireMethods('crm', options.crm, ['getContacts', 'updateContact']);
@@ -185,7 +199,7 @@ export function resolveOptions(options: WpFusionWebhookOptions): Configuration {
     crm,
     contactIdPattern: resolveIdPattern(crm),
     users,
-    name: options.name === undefined ? 'default' : requireText('name', options.name),
+    name: resolveName(options.name),
     fields,
     roles: resolveRoles(options.roles),
     linkByEmail: requireOneOf('linkByEmail', or(options.linkByEmail, 'unprotected'), [
@@ -214,13 +228,24 @@ export function resolveOptions(options: WpFusionWebhookOptions): Configuration {
         ? undefined
         : requireMethods('notifier', options.notifier, ['sendWelcome']),
     hooks: resolveHooks(options.hooks),
+    queue: resolveQueue(options.queue),
+    worker: requireBoolean('worker', or(options.worker, true)),
     logger,
     actions,
     timeoutMs: requireInteger('timeoutMs', or(options.timeoutMs, 25_000), 1, 2_147_483_647),
     bodyLimit: resolveBodyLimit(or(options.bodyLimit, '100kb')),
-    failPoint: (options as { [FAIL_POINT]?: (step: string) => Promise<void> })[FAIL_POINT],
+    failPoint: (options as { [FAIL_POINT]?: Configuration['failPoint'] })[FAIL_POINT],
+    workerTiming: (options as { [WORKER_TIMING]?: WorkerTiming })[WORKER_TIMING] ?? {},
   };
   return Object.freeze(configuration);
+}
+
+/** Queues and logs are told apart by it; it stands in a column of 64 characters. */
+function resolveName(given: string | undefined): string {
+  if (given === undefined) return 'default';
+  const name = requireText('name', given);
+  if (name.length > 64) refuse('name', `has ${name.length} characters; 64 are the most`);
+  return name;
 }
 
 function resolveLogger(logger: WpFusionWebhookOptions['logger']): Logger {
@@ -376,6 +401,13 @@ function resolveHooks(given: Hooks = {}): Hooks {
     }
   }
   return given;
+}
+
+function resolveQueue(given: WebhookQueue | undefined): WebhookQueue | undefined {
+  if (given === undefined) return undefined;
+  const queue = requireMethods('queue', given, QUEUE_METHODS);
+  requireInteger('queue.leaseMs', queue.leaseMs, 100, 3_600_000);
+  return queue;
 }
 
 function resolveActions(given: WpFusionWebhookOptions['actions'] = {}): ReadonlyMap<string, ActionHandler> {

@@ -39,4 +39,14 @@ export interface Result {
   readonly userId?: string | undefined;
   readonly warnings: readonly Warning[];
   readonly changes: readonly Change[];
+  /** What is still owed to the user; nobody outside is told. */
+  readonly owed?: Owed | undefined;
+}
+
+/** What is still owed to a user, and when it makes sense to come back to it. */
+export interface Owed {
+  readonly code: 'PASSWORD_NOT_RETURNED' | 'NOTIFICATION_FAILED';
+  readonly detail: string;
+  /** `failed`: what was tried did not work. `under way`: it goes on in this process. A number: milliseconds until it can be judged. */
+  readonly state: 'failed' | 'under way' | number;
 }

@@ -1215,7 +1215,14 @@ describe('events', () => {
       received('update'),
       [
         'webhook.failed',
-        { action: 'update', contactId: id, code: 'CONTACT_NOT_FOUND', status: 404, detail: json.detail },
+        {
+          action: 'update',
+          contactId: id,
+          code: 'CONTACT_NOT_FOUND',
+          status: 404,
+          detail: json.detail,
+          willRetry: false,
+        },
       ],
     ]);
 
@@ -1223,7 +1230,14 @@ describe('events', () => {
     expect(told()).toEqual([
       [
         'webhook.failed',
-        { action: null, contactId: null, code: 'UNKNOWN_ACTION', status: 400, detail: expect.any(String) },
+        {
+          action: null,
+          contactId: null,
+          code: 'UNKNOWN_ACTION',
+          status: 400,
+          detail: expect.any(String),
+          willRetry: false,
+        },
       ],
     ]);
   });

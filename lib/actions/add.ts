@@ -23,7 +23,7 @@ export async function add(run: Run): Promise<Result> {
       continue;
     }
     // Announced before the first read, so that the second looks of a burst of new users share their calls to the CRM.
-    const ticket = run.site.contacts.expect();
+    const ticket = run.conditions.isExclusive ? undefined : run.site.contacts.expect();
     try {
       const done = await linkOrCreate(run, ticket);
       if (done === 'email taken') emailConflicts += 1;
@@ -31,13 +31,16 @@ export async function add(run: Run): Promise<Result> {
       // Somebody may have just created the one to link. If a second look does not find it either, it is not to be had.
       if (emailConflicts > 1) throw emailConflict();
     } finally {
-      ticket.release();
+      ticket?.release();
     }
   }
   throw new Error('unreachable: attempts() ends by throwing');
 }
 
-async function linkOrCreate(run: Run, ticket: Ticket): Promise<Result | 'overtaken' | 'email taken'> {
+async function linkOrCreate(
+  run: Run,
+  ticket: Ticket | undefined,
+): Promise<Result | 'overtaken' | 'email taken'> {
   const contact = await run.readContact();
   const email = usableEmail(run, contact);
   const existing = await findUserToLink(run, email, contact);
@@ -53,9 +56,10 @@ async function linkOrCreate(run: Run, ticket: Ticket): Promise<Result | 'overtak
   if (creation.kind === 'not created') return creation.result;
   if (creation.kind !== 'created') return creation.kind;
   const { user, changes, returning } = creation;
-  let checked;
+  let checked = { user, contact };
   try {
-    checked = await checkAgain(run, user, contact, 'fields and tags', ticket);
+    if (!run.conditions.isExclusive)
+      checked = await checkAgain(run, user, contact, 'fields and tags', ticket);
   } finally {
     returning?.mayClear();
   }

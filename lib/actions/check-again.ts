@@ -1,6 +1,7 @@
 // The second look at a contact whose user has just become visible.
 // A webhook that another process handled before that found no user and was skipped. What it stood for may be newer than what
 // we read: so the contact is read once more now that nobody can miss the user any more.
+// Where all webhooks come through one queue nobody could miss it: what arrives for the contact runs after us.
 import type { Contact } from '../crm/client';
 import type { Ticket } from '../crm/contact-reader';
 import type { User } from '../users/repository';

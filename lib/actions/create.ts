@@ -88,6 +88,7 @@ export async function createUser(run: Run, contact: Contact, email: string): Pro
   };
 
   await run.step('create: about to store');
+  run.mayGoOn();
   const stored = await store(run, newUser);
   if (typeof stored === 'string') return { kind: stored };
   await run.step('create: stored');

@@ -3,6 +3,7 @@
 import type { Contact } from '../crm/client';
 import { generatePassword } from '../users/generate-password';
 import { toPublicUser } from '../users/guard';
+import type { Owed } from '../result';
 import type { User } from '../users/repository';
 import { describeError } from '../redact';
 import { fingerprint, newClaim, parseSyncState, type SyncState } from '../users/sync-state';
@@ -34,13 +35,18 @@ export async function settleOwed(
     if (!isSettled) {
       const goesOn = run.site.returns.underWay(run.contactId) !== undefined;
       const hope = goesOn ? 'it goes on being returned' : 'the contact’s next webhook tries again';
-      run.warn('PASSWORD_NOT_RETURNED', `The CRM does not have the password yet; ${hope}.`);
+      const message = `The CRM does not have the password yet; ${hope}.`;
+      run.warn('PASSWORD_NOT_RETURNED', message);
+      run.owed = { code: 'PASSWORD_NOT_RETURNED', detail: message, state: goesOn ? 'under way' : 'failed' };
     }
     current = (await run.site.users.findByContactId(run.contactId)) ?? current;
+    const { password } = parseSyncState(current.syncState);
+    if (isSettled && password !== undefined) run.owed = openClaim(password.claimedAt);
   }
 
   if (parseSyncState(current.syncState).afterCreate === true && hooks.afterCreate !== undefined) {
     await run.step('afterCreate: about to run');
+    run.mayGoOn();
     const shown = { user: toPublicUser(current), contact: withoutPasswords(run, contact) };
     await callHook('afterCreate', () => hooks.afterCreate?.(shown));
     await run.step('afterCreate: ran');
@@ -49,13 +55,13 @@ export async function settleOwed(
 
   if (parseSyncState(current.syncState).mail === true && notifier !== undefined) {
     await run.step('mail: about to send');
+    run.mayGoOn();
     try {
       await notifier.sendWelcome({ user: toPublicUser(current) });
     } catch (error) {
-      run.warn(
-        'NOTIFICATION_FAILED',
-        'The welcome mail could not be sent; a later webhook for the contact tries again.',
-      );
+      const message = 'The welcome mail could not be sent; a later webhook for the contact tries again.';
+      run.warn('NOTIFICATION_FAILED', message);
+      run.owed = { code: 'NOTIFICATION_FAILED', detail: message, state: 'failed' };
       const details = {
         code: 'NOTIFICATION_FAILED',
         contactId: run.contactId,
@@ -67,6 +73,17 @@ export async function settleOwed(
     await run.step('mail: sent');
     await cross(run, current, (state) => ({ ...state, mail: undefined }));
   }
+}
+
+/** The CRM shows the right password, but a process that died may have had a write under way. */
+function openClaim(claimedAt: number): Owed {
+  const ageMs = Date.now() - claimedAt * 1000;
+  return {
+    code: 'PASSWORD_NOT_RETURNED',
+    detail:
+      'The CRM has the password; whether a write of a process that ended can still change it is looked at later.',
+    state: Math.max(0, CLAIM_LIFETIME_SECONDS * 1000 - ageMs) + 1000,
+  };
 }
 
 /** Crosses a settled debt off, whatever else was written since. */
@@ -118,6 +135,7 @@ async function settlePassword(run: Run, user: User, contact: Contact, field: str
           configuration.passwordHasher.hash(password, { generated: true }),
         );
         run.secrets.add(password).add(hash);
+        run.mayGoOn();
         const claim = newClaim();
         const next = withClaim({ ...state, hash: fingerprint(hash) }, claim);
         const changed = await returns.change(current, { passwordHash: hash }, next);

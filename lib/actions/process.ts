@@ -1,9 +1,11 @@
 // A webhook becomes a result: which action runs, and with what.
-import type { Webhook } from '../queue/webhook';
+import { SETTLE, type Webhook } from '../queue/webhook';
 import type { Result } from '../result';
 import { add } from './add';
 import { custom } from './custom';
+import type { Conditions } from './conditions';
 import { Run } from './run';
+import { settle } from './settle';
 import type { Site } from './site';
 import { update } from './update';
 
@@ -18,8 +20,8 @@ export class RunFailure extends Error {
 }
 
 /** Processes one webhook. Throws {@link RunFailure} only. */
-export async function processWebhook(webhook: Webhook, site: Site, answerBy: number): Promise<Result> {
-  const run = new Run(webhook, site, answerBy);
+export async function processWebhook(webhook: Webhook, site: Site, conditions: Conditions): Promise<Result> {
+  const run = new Run(webhook, site, conditions);
   try {
     return await dispatch(run);
   } catch (error) {
@@ -31,7 +33,8 @@ export async function processWebhook(webhook: Webhook, site: Site, answerBy: num
 
 function dispatch(run: Run): Promise<Result> {
   const { action } = run.webhook;
-  const handler = run.site.configuration.actions.get(action);
+  // The host's own actions never come out of a queue, so that one of them may have the name of an action of ours in there.
+  const handler = run.conditions.isExclusive ? undefined : run.site.configuration.actions.get(action);
   if (handler !== undefined) return custom(run, handler);
   switch (action) {
     case 'add':
@@ -40,6 +43,8 @@ function dispatch(run: Run): Promise<Result> {
       return update(run, 'fields and tags');
     case 'update_tags':
       return update(run, 'tags');
+    case SETTLE:
+      return settle(run);
     default:
       // `test` says that the key is right and the site is reached; there is nothing else to do.
       return Promise.resolve(run.result('ok'));

@@ -1,12 +1,14 @@
 // One webhook under way: its time, its warnings, the secrets it has met, and how it reads a contact.
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Contact } from '../crm/client';
+import type { Ticket } from '../crm/contact-reader';
 import { fieldsToRead } from '../users/field-map';
 import { codeOf, WpFusionError } from '../errors';
 import type { Webhook } from '../queue/webhook';
-import type { Result, SkipReason, Warning, WarningCode } from '../result';
+import type { Owed, Result, SkipReason, Warning, WarningCode } from '../result';
 import type { User } from '../users/repository';
 import { parseSyncState } from '../users/sync-state';
+import type { Conditions } from './conditions';
 import type { Site } from './site';
 import type { Step } from './steps';
 
@@ -17,29 +19,21 @@ const MAX_ATTEMPTS = 20;
 export class Run {
   /** Passwords and hashes this run has met: what is logged of it is cleaned of them. */
   readonly secrets = new Set<string>();
+  /** What the run leaves open, for whoever can come back to it. */
+  owed: Owed | undefined;
   readonly #warnings = new Map<WarningCode, Warning>();
   readonly #abort = new AbortController();
   readonly #timer: NodeJS.Timeout;
-  readonly #deadline: number;
-  readonly #patience: number;
   readonly #onClosed = (): void => this.#abort.abort(closedError());
+  #ticket: Ticket | undefined;
 
-  /**
-   * @param answerBy When the request is answered whatever happens. A run whose turn came late has its whole time all the same:
-   * the answer is gone, the work goes on.
-   */
   constructor(
     readonly webhook: Webhook,
     readonly site: Site,
-    answerBy: number,
+    readonly conditions: Conditions,
   ) {
-    const { timeoutMs } = site.configuration;
-    const now = Date.now();
-    const end = answerBy - now > timeoutMs / 2 ? answerBy : now + timeoutMs;
-    // Room to answer with what went wrong before the request runs out of time, and before that for hooks and mail.
-    this.#deadline = end - timeoutMs / 10;
-    this.#patience = end - timeoutMs / 5;
-    this.#timer = setTimeout(() => this.#abort.abort(), this.#deadline - now);
+    this.#ticket = conditions.ticket;
+    this.#timer = setTimeout(() => this.#abort.abort(), conditions.readUntil - Date.now());
     this.#timer.unref();
     if (site.closed.aborted) this.#onClosed();
     else site.closed.addEventListener('abort', this.#onClosed);
@@ -88,6 +82,11 @@ export class Run {
     this.#warnings.set(code, { code, message });
   }
 
+  /** To be called before every effect: throws where the contact is not ours any more. */
+  mayGoOn(): void {
+    this.conditions.mayGoOn();
+  }
+
   /** Makes room for a test between two effects. */
   async step(name: Step): Promise<void> {
     await this.site.configuration.failPoint?.(name);
@@ -95,14 +94,15 @@ export class Run {
 
   /**
    * Reads the contact, after the user: what is written later is written on condition that this user is still the same.
-   * Waits 1, 2, 4, 8 … s for a contact that is not there yet, as long as the time lasts. Throws `CONTACT_NOT_FOUND`.
+   * Inside a request it waits 1, 2, 4, 8 … s for a contact that is not there yet, as long as the time lasts. Throws
+   * `CONTACT_NOT_FOUND`.
    */
   async readContact(user: User | null = null): Promise<Contact> {
     for (let waitMs = 1000; ; waitMs *= 2) {
       const contact = await this.tryReadContact(this.contactId, this.fieldsFor(user));
       if (contact !== undefined) return contact;
       // The last look comes as late as it can: a webhook may be 20 s ahead of its contact.
-      const left = this.#deadline - this.site.configuration.timeoutMs / 20 - Date.now();
+      const left = this.conditions.lookUntil - Date.now();
       if (this.webhook.dryRun || left <= 0 || this.signal.aborted) {
         throw new WpFusionError('CONTACT_NOT_FOUND', `The CRM has no contact ${this.contactId}.`);
       }
@@ -113,7 +113,10 @@ export class Run {
   /** Reads any contact; `undefined` where the CRM has none. */
   async tryReadContact(id: string, fields = this.fieldsFor(null)): Promise<Contact | undefined> {
     try {
-      const contact = await this.site.contacts.read(id, { fields, signal: this.signal });
+      // The first read of the run's own contact was announced, so that it shares its call with those of other contacts.
+      const ticket = id === this.contactId ? this.#ticket : undefined;
+      if (ticket !== undefined) this.#ticket = undefined;
+      const contact = await (ticket ?? this.site.contacts).read(id, { fields, signal: this.signal });
       this.#rememberPasswords(contact);
       return contact;
     } catch (error) {
@@ -143,7 +146,7 @@ export class Run {
   /** Waits for something that also goes on without us; `undefined` when the patience of the request ends first. */
   async withinPatience<Value>(work: Promise<Value>): Promise<Value | undefined> {
     const stop = new AbortController();
-    const patience = sleep(Math.max(0, this.#patience - Date.now()), undefined, {
+    const patience = sleep(Math.max(0, this.conditions.waitUntil - Date.now()), undefined, {
       signal: stop.signal,
       ref: false,
     });
@@ -166,6 +169,7 @@ export class Run {
       userId: details.user?.id,
       warnings: [...this.#warnings.values()],
       changes: details.changes ?? [],
+      owed: this.owed,
     };
   }
 }

@@ -43,6 +43,7 @@ export async function synchronise(
     const changes = describeChanges(plan, user);
     return { outcome: changes.length > 0 ? 'updated' : 'unchanged', user, contact, changes };
   }
+  run.mayGoOn();
   const hooked = await runBeforeHooks(run, plan, user, contact);
   if (hooked === null) return { outcome: 'cancelled', user, contact, changes: [] };
   let { changes } = hooked;
@@ -54,6 +55,7 @@ export async function synchronise(
       { ifSyncState: user.syncState },
     );
   let updated: User;
+  run.mayGoOn();
   try {
     updated = await write().catch((error: unknown) => {
       if (changes.email === undefined || duplicateField(error) !== 'email') throw error;

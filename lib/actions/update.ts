@@ -44,19 +44,21 @@ export async function linkUser(
 ): Promise<Result | undefined> {
   const linked = await synchronise(run, user, contact, { ...options, link: true });
   if (linked === undefined) return undefined;
-  if (run.webhook.dryRun || linked.outcome === 'cancelled') return finish(run, linked);
+  if (run.webhook.dryRun || run.conditions.isExclusive || linked.outcome === 'cancelled') {
+    return finish(run, linked);
+  }
   const checked = await checkAgain(run, linked.user, linked.contact, options.parts, ticket);
   return finish(run, { ...linked, user: checked.user, contact: checked.contact });
 }
 
 async function linkAndUpdate(run: Run, parts: SynchroniseOptions['parts']): Promise<Result | undefined> {
-  const { email } = run.webhook;
+  const { emails } = run.webhook;
   const notFound = run.result('skipped', { reason: 'USER_NOT_FOUND' });
-  if (email === undefined) return notFound;
+  if (emails.length === 0) return notFound;
   // Whoever holds the key could name any email: it counts only where it is the contact's own.
   const contact = await run.readContact();
   const own = mapFields(run.site.configuration, contact).email;
-  if (own === null || comparisonKey(own) !== comparisonKey(email)) return notFound;
+  if (own === null || !emails.some((email) => comparisonKey(email) === comparisonKey(own))) return notFound;
   const user = await findUserToLink(run, own, contact);
   if (user === 'overtaken') return undefined;
   return user === null || user === 'protected'

@@ -36,12 +36,17 @@ export interface ReadOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Which contacts {@link CrmClient.listContacts} walks; both together mean both. */
+/** Which contacts {@link CrmClient.listContacts} walks; what is given together has to hold together. */
 export interface ContactFilter {
   /** The tag's name (or its id, where no tag has that name). */
   readonly tag?: string | undefined;
   /** Only contacts modified at this moment or later. */
   readonly modifiedSince?: Date | undefined;
+  /**
+   * Goes on behind the contact with this id, in the client's own order. One that cannot may begin at the beginning: contacts that
+   * were walked before are found to be up to date.
+   */
+  readonly afterId?: string | undefined;
 }
 
 /**

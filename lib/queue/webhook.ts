@@ -9,8 +9,10 @@ export interface Webhook {
   /** The role asked for, not yet held against what is assignable. */
   readonly role?: string | undefined;
   readonly sendNotification: boolean;
-  /** Finds the user where none has the contact id. */
-  readonly email?: string | undefined;
+  /** Emails by which a user may be found where none has the contact id; several where webhooks were merged. */
+  readonly emails: readonly string[];
+  /** Whether the sender wants to wait for the result (`false`) or not, where there is a queue; `undefined`: not said. */
+  readonly async?: boolean | undefined;
   readonly dryRun: boolean;
   /** Every parameter as text, without the access key: for the host's own actions. */
   readonly parameters: Readonly<Record<string, string>>;
@@ -18,3 +20,6 @@ export interface Webhook {
 
 /** The actions that every site has. */
 export const BUILT_IN_ACTIONS = ['add', 'update', 'update_tags', 'test'] as const;
+
+/** Only from a queue: what is still owed to the contact's user. */
+export const SETTLE = 'settle';

@@ -125,7 +125,7 @@ export class OntraportClient implements CrmClient {
 
   /**
    * Walks contacts by ascending id, each once, page by page as they are consumed. A contact that begins to match while the walk
-   * is past its id is not visited; one that stops matching before may not be.
+   * is past its id is not visited; one that stops matching before may not be. `afterId` begins behind an id.
    *
    * @throws WpFusionError: INVALID_REQUEST for a tag that the account does not have or has twice by that name; or as
    *   {@link OntraportClient.getContacts}.
@@ -134,12 +134,12 @@ export class OntraportClient implements CrmClient {
     filter: ContactFilter,
     options: ReadOptions = {},
   ): AsyncGenerator<Contact, void, undefined> {
-    const { tag, modifiedSince } = filter;
+    const { tag, modifiedSince, afterId = '' } = filter;
     const { fields, signal } = options;
     const since = modifiedSince === undefined ? undefined : secondsOf(modifiedSince);
     const tagId = tag === undefined ? undefined : await this.#tagId(tag, signal);
     const path = tagId === undefined ? '/Contacts' : '/objects/tag';
-    for (let last = 0n; ;) {
+    for (let last = CANONICAL_ID.test(afterId) ? BigInt(afterId) : 0n; ;) {
       const condition = conditionOf({ since, after: last === 0n ? undefined : String(last) });
       const query = {
         ...(tagId === undefined ? {} : { objectID: '0', tag_id: tagId }),

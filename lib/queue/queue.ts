@@ -1,0 +1,167 @@
+// What the core asks of a store of webhooks: the interface that a queue implements. What a webhook means is not its business.
+
+/**
+ * A webhook as it is stored, and what became of it so far. Plain data that survives JSON, without any secret; a queue stores it
+ * whole and looks into nothing of it. Later versions may add properties.
+ */
+export interface Job {
+  /** `add`, `update` or `update_tags`; `settle`: only what is still owed to the user of the contact. */
+  readonly action: string;
+  /** The role asked for. */
+  readonly role?: string | undefined;
+  /** Whether a welcome mail was asked for. */
+  readonly sendNotification?: boolean | undefined;
+  /** Finds the user where none has the contact id. */
+  readonly email?: string | undefined;
+  /** Milliseconds since 1970 when the webhook was received. */
+  readonly receivedAt: number;
+  /** Whether somebody waits for the result. */
+  readonly awaited?: boolean | undefined;
+  /** How often it has failed in the present way. Pauses do not count. */
+  readonly tries?: number | undefined;
+  /** How often in a row it has met a CRM that was not to be had. */
+  readonly pauses?: number | undefined;
+  /** What it failed with last. Its `detail` holds no secret. */
+  readonly failure?: { readonly code: string; readonly detail: string; readonly at: number } | undefined;
+}
+
+/** A stored webhook, as it is taken. */
+export interface StoredJob {
+  /** The queue's own id. */
+  readonly id: string;
+  readonly job: Job;
+  /** Whether its time has come. One that waits to be tried again is taken along when another webhook of the contact is due. */
+  readonly isDue: boolean;
+}
+
+/** The right to work on one contact, for as long as it is renewed. */
+export interface Lease {
+  readonly contactId: string;
+  /** Differs with every taking: the fencing token. */
+  readonly token: string;
+}
+
+/** A contact that was taken, with everything that waits for it. */
+export interface TakenContact extends Lease {
+  /** In the order they were put. Never empty. */
+  readonly jobs: readonly StoredJob[];
+}
+
+/** What becomes of a job: it is done, tried again later (with its story as `job`), or dead. */
+export type Verdict =
+  | { readonly kind: 'done'; readonly result?: JobResult | undefined }
+  | { readonly kind: 'later'; readonly delayMs: number; readonly job: Job }
+  | { readonly kind: 'dead'; readonly job: Job };
+
+/** The result of a job that somebody waits for: plain data that survives JSON. A queue looks into nothing of it. */
+export type JobResult = Readonly<Record<string, unknown>>;
+
+/** What became of an awaited job. */
+export type Settled =
+  { readonly kind: 'done'; readonly result: JobResult } | { readonly kind: 'dead'; readonly job: Job };
+
+/** A webhook that was given up. */
+export interface DeadJob {
+  readonly id: string;
+  readonly contactId: string;
+  readonly job: Job;
+}
+
+/** How much there is in a queue. */
+export interface QueueCounts {
+  /** Webhooks that are waiting or being worked on. */
+  readonly waiting: number;
+  /** Webhooks that were given up. */
+  readonly dead: number;
+  /** When the oldest waiting one was put, or `null`. */
+  readonly oldestWaiting: Date | null;
+}
+
+/** Something that keeps a queue from its promises, in words. */
+export interface QueueFinding {
+  /** `error`: no webhook can be stored until it is mended. `warning`: it works, but survives less than it should. */
+  readonly severity: 'error' | 'warning';
+  readonly message: string;
+}
+
+/**
+ * Where webhooks are stored before they are acknowledged. `KnexWebhookQueue` keeps them in the host's database; a queue of your
+ * own passes `webhookQueueContract` of `wp-fusion-webhook/testing`. docs/delivery.md tells what is made of it.
+ *
+ * A queue is a set of inboxes, one for each contact. Everything a contact has is taken together, by one worker at a time.
+ * `queue` is the `name` of the middleware: what is stored under one name is never seen under another. One object may be used
+ * for several names, by several workers, and in several processes at once.
+ *
+ * Whatever a method throws means that the store is not to be had right now; it is tried again, or answered with
+ * `QUEUE_UNAVAILABLE`. A method that threw may have done its work all the same.
+ *
+ * Not asked for: that contacts are taken in the order in which they became due (nearly is enough), that a job is stored once
+ * when `put` threw and was called again, or that a queue knows what a job means.
+ */
+export interface WebhookQueue {
+  /**
+   * Milliseconds for which a taken contact stays with its worker without being renewed. A worker renews three times in this
+   * time; so it is also how long the jobs of a worker that died wait at most.
+   */
+  readonly leaseMs: number;
+
+  /**
+   * Adds a job to the end of a contact's inbox, due now. Resolves, with the job's id, when it is stored as durably as this
+   * store can: the webhook is acknowledged then, and may never be lost. It is never merged with another one here, also not
+   * while the contact is being worked on. A contact that is free is due with it at once, whatever else waits for a later time.
+   */
+  put(queue: string, contactId: string, job: Job): Promise<string>;
+
+  /**
+   * Takes up to `limit` contacts that are due and with no worker, those that have waited longest first as far as it is easy,
+   * each with *all* its jobs, also those that are not due. From then on nobody else is given the contact, until `finish` is
+   * called or the lease runs out. Resolves with an empty list when nothing is due; never waits for anything to become so.
+   */
+  take(queue: string, limit: number): Promise<TakenContact[]>;
+
+  /** Makes leases last another `leaseMs` from now, where they are still held. Resolves with those. */
+  renew(queue: string, leases: readonly Lease[]): Promise<Lease[]>;
+
+  /**
+   * Ends the work on a contact, in one step: jobs that are `done` are gone, those for `later` are due after `delayMs`, dead ones
+   * are kept as dead letters, and everything else stays as it is, also what was put since. The contact is free then, and due when
+   * the first of its jobs is.
+   *
+   * A verdict on a job that the contact does not have waiting (any more) does nothing.
+   *
+   * Resolves with `false`, and changes nothing, when the lease is not held any more. A lease that ran out and was given to
+   * nobody since is still held.
+   */
+  finish(queue: string, lease: Lease, verdicts: ReadonlyMap<string, Verdict>): Promise<boolean>;
+
+  /** The dead letters, the oldest first, up to `limit`, beginning behind the one with the id `after`. */
+  deadLetters(
+    queue: string,
+    page: { readonly after?: string | undefined; readonly limit: number },
+  ): Promise<DeadJob[]>;
+
+  /** Makes dead letters jobs that are due now, those with these ids or all; resolves with how many there were. */
+  replay(queue: string, ids?: readonly string[]): Promise<number>;
+
+  /** Deletes dead letters, those with these ids or all; resolves with how many there were. Never touches anything else. */
+  purge(queue: string, ids?: readonly string[]): Promise<number>;
+
+  /** How much there is. */
+  counts(queue: string): Promise<QueueCounts>;
+
+  /**
+   * What became of jobs, by their ids, as far as it is decided: the `result` of one that is done with a result, which is kept for
+   * five minutes at least, and dead ones. Others are absent. Optional: without it only the process that runs a job can
+   * tell its result.
+   */
+  settled?(queue: string, ids: readonly string[]): Promise<ReadonlyMap<string, Settled>>;
+
+  /** The text last written under a key, or `null`. Optional: without it walks through the CRM's contacts do not remember. */
+  readPosition?(queue: string, key: string): Promise<string | null>;
+
+  /** Remembers a text of up to 1,000 characters under a key; `null` forgets it. */
+  writePosition?(queue: string, key: string, position: string | null): Promise<void>;
+
+  /** What keeps the store from its promises: tables that are missing, settings that lose data. The middleware logs it at its start. */
+  check?(): Promise<QueueFinding[]>;
+}
