@@ -1,19 +1,20 @@
 // wpFusionWebhook(): puts the parts together. With webhook/read.ts the only file that knows Express.
-import { EventEmitter, setMaxListeners } from 'node:events';
+import { setMaxListeners } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { insideRequest } from './actions/conditions';
-import { processWebhook, RunFailure } from './actions/process';
+import { processWebhook } from './actions/process';
 import { PasswordReturns } from './actions/password-returns';
 import type { Site } from './actions/site';
 import { Turns } from './actions/turns';
 import { answerProblem, answerResult, type Answer } from './answer/answer';
 import { ContactReader } from './crm/contact-reader';
-import { asOurs, codeOf, ConfigurationError, WpFusionError, type ErrorCode } from './errors';
+import { codeOf, ConfigurationError, WpFusionError, type ErrorCode } from './errors';
 import type { WebhookEvents } from './events';
 import { resolveOptions, type WpFusionWebhookOptions } from './options';
 import type { DeadJob, QueueCounts, Settled } from './queue/queue';
 import type { Webhook } from './queue/webhook';
-import { describeError, redact, Secrets } from './redact';
+import { redact, Secrets } from './redact';
+import { Reporter, type DescribedFailure } from './reporter';
 import type { Result } from './result';
 import { guardRepository } from './users/guard';
 import { Authenticator } from './webhook/authenticate';
@@ -22,7 +23,6 @@ import { isWebhook, prefersPage, type WebhookRequest } from './webhook/read';
 import { receive, type Door, type Received } from './webhook/receive';
 import { Throttle } from './webhook/throttle';
 import { Inbox } from './worker/inbox';
-import { treatmentOf, type Failure } from './worker/verdict';
 import { Worker } from './worker/worker';
 import { positionsOf } from './walks/positions';
 import type { Walk } from './walks/walk';
@@ -95,6 +95,8 @@ export interface DeadLetters {
 
 /** How long the rest of a refused body is let in and thrown away before the connection is cut. */
 const DRAIN_MS = 10_000;
+/** How long a queue may take to store a webhook, at most, before its sender is told to come again. */
+const PUT_PATIENCE_MS = 10_000;
 /** How long a walk waits for the result of one contact that is stored in the queue. */
 const ERRAND_PATIENCE_MS = 60_000;
 /** How long closing waits for stopped work to give its contacts back to the queue. */
@@ -121,7 +123,6 @@ export function wpFusionWebhook(options: WpFusionWebhookOptions): WpFusionWebhoo
   const configuration = resolveOptions(options);
   const { crm, logger, name, queue, timeoutMs } = configuration;
   const keys = configuration.accessKeys.map(({ key }) => key);
-  const events = new EventEmitter();
   const closing = new AbortController();
   const closed = new AbortController();
   // One listener for each webhook under way is no leak.
@@ -131,6 +132,7 @@ export function wpFusionWebhook(options: WpFusionWebhookOptions): WpFusionWebhoo
   let end: Promise<void> | undefined;
 
   const secrets = new Secrets(keys);
+  const reporter = new Reporter(configuration, secrets);
   const users = guardRepository(configuration.users, (hash) => secrets.addHash(hash));
   const contacts = new ContactReader({
     fetch: (ids, read) => crm.getContacts(ids, read),
@@ -144,7 +146,7 @@ export function wpFusionWebhook(options: WpFusionWebhookOptions): WpFusionWebhoo
     returns: new PasswordReturns(configuration, users, contacts, closed.signal, secrets),
     closed: closed.signal,
     secrets,
-    emit,
+    emit: reporter.emit,
   };
   const inbox =
     queue === undefined
@@ -152,6 +154,7 @@ export function wpFusionWebhook(options: WpFusionWebhookOptions): WpFusionWebhoo
       : new Inbox({
           queue,
           name,
+          patienceMs: Math.min(PUT_PATIENCE_MS, timeoutMs),
           clean: (text) => redact(text, secrets),
           onStored: () => worker?.wake(1),
           step: async (step) => configuration.failPoint?.(step),
@@ -163,11 +166,8 @@ export function wpFusionWebhook(options: WpFusionWebhookOptions): WpFusionWebhoo
           queue,
           site,
           turns,
-          onDone: ({ action }, result) => report({ ...result, action }, false),
-          onFailed: ({ action }, contactId, { code, detail }, { kind }) =>
-            emitFailure({ action, contactId, code, detail, willRetry: kind === 'later' }),
+          reporter,
           onSettled: (id, settled) => inbox?.tell(id, settled),
-          failureOf: failureInQueue,
         });
   const walker = new Walker({
     site,
@@ -183,41 +183,8 @@ export function wpFusionWebhook(options: WpFusionWebhookOptions): WpFusionWebhoo
     isClosing: () => closing.signal.aborted,
   };
 
-  function emit<Name extends keyof WebhookEvents>(name: Name, event: WebhookEvents[Name]): void {
-    const failed = (error: unknown): void =>
-      logger.error(
-        { name: configuration.name, event: name, cause: describeError(error, secrets) },
-        `A listener of ${name} threw.`,
-      );
-    for (const listener of events.listeners(name) as ((event: unknown) => unknown)[]) {
-      try {
-        Promise.resolve(listener(structuredClone(event))).catch(failed);
-      } catch (error) {
-        failed(error);
-      }
-    }
-  }
-
-  /** Tells the log at the start what a store lacks, instead of letting the first webhook find out. Never rejects. */
-  async function check(
-    store: { check?(): Promise<readonly { severity: string; message: string }[]> } | undefined,
-    code: ErrorCode,
-    what: string,
-  ): Promise<void> {
-    const details = { name, code };
-    try {
-      for (const { severity, message } of (await store?.check?.()) ?? []) {
-        logger[severity === 'error' ? 'error' : 'warn'](details, message);
-      }
-    } catch (error) {
-      logger.warn(
-        { ...details, cause: describeError(error, secrets) },
-        `The ${what} could not be looked at.`,
-      );
-    }
-  }
-  void track(check(configuration.users, 'REPOSITORY_FAILED', 'user storage'));
-  void track(check(queue, 'QUEUE_UNAVAILABLE', 'queue'));
+  void track(reporter.findings(configuration.users, 'REPOSITORY_FAILED', 'user storage'));
+  void track(reporter.findings(queue, 'QUEUE_UNAVAILABLE', 'queue'));
 
   /** Closing waits for it. */
   function track<Value>(work: Promise<Value>): Promise<Value> {
@@ -249,18 +216,18 @@ export function wpFusionWebhook(options: WpFusionWebhookOptions): WpFusionWebhoo
       const looksOnly = page && request.method === 'GET';
       const dryRun = webhook.dryRun || looksOnly;
       const { action, contactId } = webhook;
-      emit('webhook.received', { action, contactId, key: permission.name, dryRun });
+      reporter.emit('webhook.received', { action, contactId, key: permission.name, dryRun });
       const isStored =
         inbox !== undefined && !dryRun && action !== 'test' && !configuration.actions.has(action);
       const result = isStored
         ? await storeAndAnswer(inbox, webhook, webhook.async ?? !page, answerBy)
         : await answerInTime({ ...webhook, dryRun }, looksOnly, answerBy);
       // What comes out of a queue is reported there.
-      if (!isStored) report(result, dryRun);
+      if (!isStored) reporter.done(result, dryRun);
       const button = looksOnly && action !== 'test' && !webhook.dryRun;
       send(request, response, answerResult(result, { page, dryRun, inspect: permission.inspect, button }));
     } catch (error) {
-      send(request, response, fail(error, received?.webhook, page));
+      send(request, response, answerFailure(error, received?.webhook, page));
     } finally {
       clearTimeout(timer);
     }
@@ -286,8 +253,8 @@ export function wpFusionWebhook(options: WpFusionWebhookOptions): WpFusionWebhoo
     });
     // What becomes of it after the answer still has to be heard of.
     work.then(
-      (result) => isAnswered && report(result, webhook.dryRun),
-      (error: unknown) => isAnswered && fail(error, webhook, false),
+      (result) => isAnswered && reporter.done(result, webhook.dryRun),
+      (error: unknown) => isAnswered && fail(error, webhook),
     );
     try {
       return await Promise.race([work, timedOut]);
@@ -346,83 +313,38 @@ export function wpFusionWebhook(options: WpFusionWebhookOptions): WpFusionWebhoo
       const run = (): Promise<Result> =>
         processWebhook(webhook, site, { ...insideRequest(Date.now() + timeoutMs, timeoutMs), ticket });
       const result = await track(turns.take(contactId, run));
-      report(result, false);
+      reporter.done(result, false);
       return { kind: 'done', outcome: result.outcome };
     } catch (thrown) {
-      const { error, detail } = describe(thrown);
-      fail(thrown, webhook, false);
-      return { kind: 'failed', failure: { code: error.code, detail } };
+      const { code, detail } = fail(thrown, webhook);
+      return { kind: 'failed', failure: { code, detail } };
     } finally {
       ticket.release();
     }
   }
 
-  /** Logs and emits what became of a webhook. */
-  function report({ action, contactId, outcome, reason, userId, warnings }: Result, dryRun: boolean): void {
-    logger.info({ name, action, contactId, outcome, reason, userId, dryRun }, `${action}: ${outcome}`);
-    for (const { code, message } of warnings) logger.warn({ name, code, action, contactId, userId }, message);
-    emit('webhook.processed', { action, contactId, outcome, reason, userId, warnings, dryRun });
+  /** Tells of a failure. */
+  function fail(
+    thrown: unknown,
+    webhook: Webhook | undefined,
+  ): DescribedFailure & { readonly code: ErrorCode } {
+    const described = reporter.describe(thrown);
+    const { code } = described.error;
+    reporter.failed(described, webhook);
+    reporter.emitFailure(webhook, { code, detail: described.detail }, false);
+    return { ...described, code };
   }
 
-  /** What was thrown, by our codes, and without secrets. */
-  function describe(thrown: unknown): { error: WpFusionError; detail: string; known: string[] } {
-    const known = [...secrets, ...(thrown instanceof RunFailure ? thrown.secrets : [])];
-    const isWrapped = thrown instanceof RunFailure || thrown instanceof ToldFailure;
-    const error = asOurs(isWrapped ? thrown.cause : thrown);
-    return { error, detail: redact(error.message, known), known };
-  }
-
-  /** Logs a failure. */
-  function logFailure(
-    level: 'error' | 'debug',
-    { error, detail, known }: ReturnType<typeof describe>,
-    webhook: Pick<Webhook, 'action' | 'contactId'> | undefined,
-  ): void {
-    const { code, status } = error;
-    const cause = error.cause === undefined ? undefined : describeError(error.cause, known);
+  /** The answer to a webhook that failed. What failed in the queue was told there. */
+  function answerFailure(thrown: unknown, webhook: Webhook | undefined, page: boolean): Answer {
+    const { error, detail, known } =
+      thrown instanceof ToldFailure ? reporter.describe(thrown.cause) : fail(thrown, webhook);
     const { action = null, contactId = null } = webhook ?? {};
-    logger[level](
-      { name, code, status, action, contactId, ...(cause === undefined ? {} : { cause }) },
-      detail,
-    );
-  }
-
-  function emitFailure(failure: {
-    action: string | null;
-    contactId: string | null;
-    code: string;
-    detail: string;
-    willRetry: boolean;
-  }): void {
-    const code = codeOf(failure) ?? 'INTERNAL_ERROR';
-    const { status } = new WpFusionError(code, '');
-    emit('webhook.failed', { ...failure, code, status });
-  }
-
-  /** Logs and emits a failure, and gives the answer to it. */
-  function fail(thrown: unknown, webhook: Webhook | undefined, page: boolean): Answer {
-    const described = describe(thrown);
-    const { error, detail, known } = described;
-    const action = webhook?.action ?? null;
-    const contactId = webhook?.contactId ?? null;
-    // What failed in the queue was told there.
-    if (!(thrown instanceof ToldFailure)) {
-      logFailure('error', described, webhook);
-      emitFailure({ action, contactId, code: error.code, detail, willRetry: false });
-    }
     const errors = error.errors?.map(({ parameter, message }) => ({
       parameter,
       message: redact(message, known),
     }));
     return answerProblem({ error, detail, errors, action, contactId }, page);
-  }
-
-  /** A failure of a run from the queue. While the CRM is down the worker says so once; that is no line for every contact. */
-  function failureInQueue(thrown: unknown, webhook: Webhook): Failure {
-    const described = describe(thrown);
-    const { error, detail } = described;
-    logFailure(treatmentOf(error.code) === 'pause' ? 'debug' : 'error', described, webhook);
-    return { code: error.code, detail, retryAfter: error.retryAfter };
   }
 
   function close({ timeoutMs: patience = 10_000 }: { timeoutMs?: number | undefined } = {}): Promise<void> {
@@ -467,11 +389,11 @@ export function wpFusionWebhook(options: WpFusionWebhookOptions): WpFusionWebhoo
     deadLetters,
     queueCounts: async () => requireQueue().counts(name),
     on: (name: string, listener: (event: never) => unknown) => {
-      events.on(name, listener as () => void);
+      reporter.on(name, listener);
       return webhook;
     },
     off: (name: string, listener: (event: never) => unknown) => {
-      events.off(name, listener as () => void);
+      reporter.off(name, listener);
       return webhook;
     },
   });

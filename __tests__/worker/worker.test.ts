@@ -1,53 +1,8 @@
 // A queue worked off: what waits for a contact is merged, run in its turn, and its job is done, tried again, paused or dead.
-import { MemoryUserRepository, type WebhookEvents, type WpFusionWebhookOptions } from '../../lib';
-import type { OntraportSandbox } from '../../lib/testing';
-import { WORKER_TIMING } from '../../lib/options';
+import { MemoryUserRepository } from '../../lib';
 import { BRIEF_DELAYS_MS } from '../../lib/worker/verdict';
-import { startProcess, startSandbox, until, type LocalProcess } from '../actions/site';
-import { MemoryWebhookQueue } from '../testing/contracts/memory-queue';
-
-/** A clock that a test turns. */
-class Clock {
-  #ahead = 0;
-  readonly now = (): number => Date.now() + this.#ahead;
-  advance(ms: number): void {
-    this.#ahead += ms;
-  }
-}
-
-interface Scene {
-  readonly sandbox: OntraportSandbox;
-  readonly clock: Clock;
-  readonly queue: MemoryWebhookQueue;
-  readonly users: MemoryUserRepository;
-  readonly site: LocalProcess;
-  readonly processed: WebhookEvents['webhook.processed'][];
-  readonly failed: WebhookEvents['webhook.failed'][];
-}
-
-async function open(
-  options: Partial<WpFusionWebhookOptions> = {},
-  sandboxOptions: Parameters<typeof startSandbox>[0] = {},
-): Promise<Scene> {
-  const sandbox = await startSandbox(sandboxOptions);
-  const clock = new Clock();
-  const queue = new MemoryWebhookQueue({ now: clock.now, leaseMs: 60_000 });
-  const users = new MemoryUserRepository();
-  const fast = { [WORKER_TIMING]: { pollMs: 5, gatherMs: 5, pauseMs: 1 } };
-  const site = await startProcess(sandbox, users, {
-    queue,
-    ...fast,
-    ...options,
-  } as Partial<WpFusionWebhookOptions>);
-  const processed: Scene['processed'] = [];
-  const failed: Scene['failed'] = [];
-  site.webhook.on('webhook.processed', (event) => processed.push(event));
-  site.webhook.on('webhook.failed', (event) => failed.push(event));
-  return { sandbox, clock, queue, users, site, processed, failed };
-}
-
-const isEmpty = (queue: MemoryWebhookQueue) => async (): Promise<boolean> =>
-  (await queue.counts('default')).waiting === 0;
+import { until, type LocalProcess } from '../actions/site';
+import { isEmpty, open, readsOf, type Scene } from './scene';
 
 test('a webhook is answered with 202 once it is stored, and then takes effect', async () => {
   const { sandbox, queue, users, site, processed } = await open();
@@ -77,23 +32,16 @@ test('with async=false the result is waited for', async () => {
 });
 
 describe('what waits for one contact', () => {
-  /** Stores jobs while nothing is worked off, then lets a worker at them. */
+  /** Stores webhooks while nobody works them off, then lets a worker at them. */
   async function afterwards(
     put: (ping: LocalProcess['ping'], id: string) => Promise<unknown>,
-    options: Partial<WpFusionWebhookOptions> = {},
+    options: Parameters<typeof open>[0] = {},
   ): Promise<Scene & { id: string }> {
-    const scene = await open({ worker: false, ...options });
+    const scene = await open({ ...options, worker: false });
     const id = scene.sandbox.addContact({ email: 'mary@example.com', tags: ['Member'] });
     await put(scene.site.ping, id);
-    const { queue } = scene;
-    const worker = await startProcess(scene.sandbox, scene.users, {
-      queue,
-      [WORKER_TIMING]: { pollMs: 5, gatherMs: 5, pauseMs: 1 },
-      ...options,
-    } as Partial<WpFusionWebhookOptions>);
-    worker.webhook.on('webhook.processed', (event) => scene.processed.push(event));
-    worker.webhook.on('webhook.failed', (event) => scene.failed.push(event));
-    await until(isEmpty(queue));
+    await scene.another({ worker: true });
+    await until(isEmpty(scene.queue));
     return { ...scene, id };
   }
 
@@ -103,9 +51,7 @@ describe('what waits for one contact', () => {
       await ping('add', id);
       await ping('update', id);
     });
-    expect(sandbox.calls.filter(({ method, path }) => method === 'GET' && path === '/Contacts')).toHaveLength(
-      1,
-    );
+    expect(readsOf(sandbox)).toBe(1);
     expect(users.all()).toHaveLength(1);
     await until(() => processed.length === 3);
     expect(processed.map(({ action, outcome }) => `${action}: ${outcome}`)).toEqual([
@@ -194,20 +140,15 @@ test('what arrives during a run runs after it', async () => {
 });
 
 test('fifty contacts are read in one call, and one that fails does not fail the others', async () => {
-  const { sandbox, queue, users, site, failed } = await open({
-    worker: false,
-  });
+  const { sandbox, users, site, failed, another } = await open({ worker: false });
   const ids = Array.from({ length: 50 }, (_, n) =>
     sandbox.addContact({ email: n === 7 ? '' : `p${n}@example.com` }),
   );
   for (const id of ids) await site.ping('add', id);
-  const worker = await startProcess(sandbox, users, { queue });
-  worker.webhook.on('webhook.failed', (event) => failed.push(event));
+  await another({ worker: true });
   await until(async () => users.all().length === 49 && failed.length === 1);
   expect(failed).toMatchObject([{ contactId: ids[7], code: 'CONTACT_WITHOUT_EMAIL', willRetry: true }]);
-  expect(sandbox.calls.filter(({ method, path }) => method === 'GET' && path === '/Contacts')).toHaveLength(
-    1,
-  );
+  expect(readsOf(sandbox)).toBe(1);
 });
 
 describe('a failure', () => {
@@ -263,7 +204,7 @@ describe('a failure', () => {
   });
 
   test('a CRM that is down for longer than all tries costs none of them', async () => {
-    const { sandbox, clock, queue, users, site, failed } = await open({}, {});
+    const { sandbox, clock, queue, users, site, failed } = await open();
     const id = sandbox.addContact({ email: 'mary@example.com' });
     const down = sandbox.fail({ with: 'unauthorized', times: Infinity });
     await site.ping('add', id);

@@ -3,8 +3,6 @@ import { WpFusionError } from '../errors';
 import type { Job, Settled, WebhookQueue } from '../queue/queue';
 import type { Webhook } from '../queue/webhook';
 
-/** How long a store may take before its sender is told to come again. */
-const PUT_PATIENCE_MS = 10_000;
 /** How often the store is asked for results that another process may have. */
 const POLL_MS = 250;
 
@@ -12,6 +10,8 @@ const POLL_MS = 250;
 export interface InboxOptions {
   readonly queue: WebhookQueue;
   readonly name: string;
+  /** How long the store may take before a sender is told to come again. */
+  readonly patienceMs: number;
   /** Takes secrets out of what a sender gave. */
   readonly clean: (text: string) => string;
   /** Hears of everything that was stored. */
@@ -41,7 +41,7 @@ export class Inbox {
     contactId: string,
     awaited: boolean,
   ): Promise<string> {
-    const { queue, name, clean, onStored, step } = this.#options;
+    const { queue, name, patienceMs, clean, onStored, step } = this.#options;
     const { action, role, emails, sendNotification } = webhook;
     const [email] = emails;
     const job: Job = {
@@ -53,7 +53,7 @@ export class Inbox {
       receivedAt: Date.now(),
     };
     await step('accept: about to store');
-    const id = await withinPatience(() => queue.put(name, contactId, job));
+    const id = await withinPatience(() => queue.put(name, contactId, job), patienceMs);
     await step('accept: stored');
     onStored();
     return id;
@@ -115,12 +115,12 @@ export class Inbox {
 }
 
 /** A store that gives no answer in time is one that is not to be had. */
-async function withinPatience(put: () => Promise<string>): Promise<string> {
+async function withinPatience(put: () => Promise<string>, patienceMs: number): Promise<string> {
   let timer: NodeJS.Timeout | undefined;
   const tooLong = new Promise<never>((_resolve, reject) => {
     timer = setTimeout(
-      () => reject(unavailable(`The queue gave no answer within ${PUT_PATIENCE_MS / 1000} s.`)),
-      PUT_PATIENCE_MS,
+      () => reject(unavailable(`The queue gave no answer within ${patienceMs} ms.`)),
+      patienceMs,
     );
   });
   try {

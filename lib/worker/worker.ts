@@ -6,10 +6,10 @@ import type { Site } from '../actions/site';
 import type { Turns } from '../actions/turns';
 import { codeOf } from '../errors';
 import type { WorkerTiming } from '../options';
-import type { Job, Lease, Settled, StoredJob, TakenContact, Verdict, WebhookQueue } from '../queue/queue';
+import type { Lease, Settled, StoredJob, TakenContact, Verdict, WebhookQueue } from '../queue/queue';
 import type { Webhook } from '../queue/webhook';
 import { describeError } from '../redact';
-import type { Result } from '../result';
+import type { Reporter } from '../reporter';
 import { merge } from './merge';
 import type { QueueStep } from './steps';
 import { told, treatmentOf, verdictOfFailure, verdictsOfSuccess, type Failure } from './verdict';
@@ -37,14 +37,9 @@ export interface WorkerOptions {
   readonly queue: WebhookQueue;
   readonly site: Site;
   readonly turns: Turns;
-  /** Hears of every job that is done. */
-  readonly onDone: (job: Job, result: Result) => void;
-  /** Hears of every failure of a job, and what becomes of it. */
-  readonly onFailed: (job: Job, contactId: string, failure: Failure, verdict: Verdict) => void;
+  readonly reporter: Reporter;
   /** Hears of what became of a job, by its id, where somebody may wait for it. */
   readonly onSettled: (id: string, settled: Settled) => void;
-  /** What an error says, without secrets; logs what is behind it. */
-  readonly failureOf: (thrown: unknown, webhook: Webhook) => Failure;
 }
 
 /** A contact in work. */
@@ -177,7 +172,7 @@ export class Worker {
 
   /** Runs what waits for one contact. Never rejects. */
   async #run(contact: TakenContact, active: Active, batch: Batch): Promise<void> {
-    const { site, turns, onDone, onFailed, onSettled } = this.#options;
+    const { site, turns, reporter, onSettled } = this.#options;
     const { contactId, jobs } = contact;
     const webhook = merge(contactId, jobs, site.configuration.roles);
     const ticket = site.contacts.expect();
@@ -192,7 +187,7 @@ export class Worker {
       verdicts = verdictsOfSuccess(jobs, result);
       tell = () => {
         for (const { id, job } of jobs) {
-          onDone(job, result);
+          reporter.done({ ...result, action: job.action }, false);
           if (job.awaited === true) onSettled(id, { kind: 'done', result: told(result, job) });
         }
       };
@@ -200,7 +195,7 @@ export class Worker {
     } catch (thrown) {
       const cause = thrown instanceof RunFailure ? thrown.cause : thrown;
       if (!(cause instanceof LeaseLost) && codeOf(cause) !== 'SHUTTING_DOWN') {
-        const failure = this.#options.failureOf(thrown, webhook);
+        const failure = this.#failureOf(thrown, webhook);
         this.#heed(failure, batch);
         for (const stored of jobs) {
           const verdict = verdictOfFailure(stored, failure, webhook.action);
@@ -210,7 +205,7 @@ export class Worker {
           for (const { id, job } of jobs) {
             const verdict = verdicts.get(id);
             if (verdict === undefined) continue;
-            onFailed(job, contactId, failure, verdict);
+            reporter.emitFailure({ action: job.action, contactId }, failure, verdict.kind === 'later');
             if (verdict.kind === 'dead') onSettled(id, { kind: 'dead', job: verdict.job });
           }
         };
@@ -221,6 +216,15 @@ export class Worker {
     if (!(await this.#finish(active, verdicts))) return;
     tell();
     await this.#step('work: finished');
+  }
+
+  /** What a run failed with. While the CRM is down the worker says so once; that is no line for every contact. */
+  #failureOf(thrown: unknown, webhook: Webhook): Failure {
+    const { reporter } = this.#options;
+    const described = reporter.describe(thrown);
+    const { code, retryAfter } = described.error;
+    reporter.failed(described, webhook, treatmentOf(code) === 'pause' ? 'debug' : 'error');
+    return { code, detail: described.detail, retryAfter };
   }
 
   #conditions(active: Active, jobs: readonly StoredJob[]): Conditions {
