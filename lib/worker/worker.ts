@@ -29,6 +29,8 @@ const LONGEST_PAUSE = 60;
 const READ_MS = 120_000;
 /** How long a run waits for a password to be returned: the user is there, the job comes back to it. */
 const WAIT_MS = 2000;
+/** A store that gives no answer for this long is not to be had: a connection can be dead without anybody being told. */
+const STORE_MS = 60_000;
 /** A run that has not ended after this long does not keep its contact any more. */
 const MAX_RUN_MS = 10 * 60_000;
 
@@ -62,6 +64,7 @@ export class Worker {
   readonly #active = new Set<Active>();
   readonly #work = new Set<Promise<void>>();
   #isTaking = false;
+  #isRenewing = false;
   #isStopped = false;
   #timer: NodeJS.Timeout | undefined;
   #renewal: NodeJS.Timeout | undefined;
@@ -142,7 +145,7 @@ export class Worker {
     this.#tookAt = performance.now();
     let next = pollMs * (0.9 + Math.random() / 5);
     try {
-      const taken = await queue.take(this.#name, limit);
+      const taken = await answered(queue.take(this.#name, limit));
       this.#storeIsBack();
       this.#foundLast = taken.length > 0;
       const heldUntil = this.#tookAt + queue.leaseMs;
@@ -249,7 +252,7 @@ export class Worker {
     const { contactId, token } = active;
     for (let delayMs = 100; ; delayMs = Math.min(2 * delayMs, 2000)) {
       try {
-        const held = await queue.finish(this.#name, { contactId, token }, verdicts);
+        const held = await answered(queue.finish(this.#name, { contactId, token }, verdicts));
         this.#storeIsBack();
         if (!held) {
           site.configuration.logger.warn(
@@ -272,12 +275,11 @@ export class Worker {
     const { queue, site } = this.#options;
     const now = performance.now();
     const leases = [...this.#active.values()].filter(({ startedAt }) => now - startedAt < MAX_RUN_MS);
-    if (leases.length === 0) return;
+    if (leases.length === 0 || this.#isRenewing) return;
+    this.#isRenewing = true;
     try {
-      const held = await queue.renew(
-        this.#name,
-        leases.map(({ contactId, token }) => ({ contactId, token })),
-      );
+      const kept = leases.map(({ contactId, token }) => ({ contactId, token }));
+      const held = await answered(queue.renew(this.#name, kept));
       const tokens = new Set(held.map(({ contactId, token }) => `${token} ${contactId}`));
       for (const lease of leases) {
         // One that is lost is another worker's: what is under way here must not go on.
@@ -288,6 +290,8 @@ export class Worker {
         { name: this.#name, cause: describeError(error, site.secrets) },
         'The queue could not be told that work goes on.',
       );
+    } finally {
+      this.#isRenewing = false;
     }
   }
 
@@ -350,3 +354,17 @@ export class Worker {
 
 /** The contact is not ours any more, or nothing was begun: no verdict. */
 class LeaseLost extends Error {}
+
+/** What the store answers, if it answers in time. */
+async function answered<Value>(answer: Promise<Value>): Promise<Value> {
+  let timer: NodeJS.Timeout | undefined;
+  const silence = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error(`No answer within ${STORE_MS / 1000} s.`)), STORE_MS);
+    timer.unref();
+  });
+  try {
+    return await Promise.race([answer, silence]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
