@@ -11,7 +11,7 @@ import { ContactReader } from './crm/contact-reader';
 import { codeOf, ConfigurationError, WpFusionError, type ErrorCode } from './errors';
 import type { WebhookEvents } from './events';
 import { resolveOptions, type WpFusionWebhookOptions } from './options';
-import type { DeadJob, QueueCounts, Settled } from './queue/queue';
+import type { DeadJob, QueueCounts } from './queue/queue';
 import type { Webhook } from './queue/webhook';
 import { redact, Secrets } from './redact';
 import { Reporter, type DescribedFailure } from './reporter';
@@ -22,8 +22,9 @@ import { WebhookParser } from './webhook/parse';
 import { isWebhook, prefersPage, type WebhookRequest } from './webhook/read';
 import { receive, type Door, type Received } from './webhook/receive';
 import { Throttle } from './webhook/throttle';
-import { Inbox } from './worker/inbox';
+import { Inbox, type News } from './worker/inbox';
 import { Worker } from './worker/worker';
+import { treatmentOf } from './worker/verdict';
 import { positionsOf } from './walks/positions';
 import type { Walk } from './walks/walk';
 import {
@@ -52,8 +53,8 @@ export interface WpFusionWebhook {
    * Not promised: that a change made while the CRM had not finished it itself is seen; the next walk begins ten minutes before
    * the start of this one.
    *
-   * @throws ConfigurationError for wrong options. The walk ends with the error of the CRM that ended it (`CRM_…`), with
-   *   `QUEUE_UNAVAILABLE`, or with `SHUTTING_DOWN`; what failed for single contacts is in its summary.
+   * @throws ConfigurationError for wrong options, `SHUTTING_DOWN` after `close()`. The walk ends with the error of the CRM that
+   *   ended it (`CRM_…`) or with `QUEUE_UNAVAILABLE`; what failed for single contacts is in its summary.
    *
    * @example
    * const { updated, failures } = await webhook.reconcile({ since: new Date(Date.now() - 86_400_000) });
@@ -98,7 +99,7 @@ const DRAIN_MS = 10_000;
 /** How long a queue may take to store a webhook, at most, before its sender is told to come again. */
 const PUT_PATIENCE_MS = 10_000;
 /** How long a walk waits for the result of one contact that is stored in the queue. */
-const ERRAND_PATIENCE_MS = 60_000;
+const ERRAND_PATIENCE_MS = 30_000;
 /** How long closing waits for stopped work to give its contacts back to the queue. */
 const GIVE_BACK_MS = 1000;
 
@@ -167,7 +168,7 @@ export function wpFusionWebhook(options: WpFusionWebhookOptions): WpFusionWebhoo
           site,
           turns,
           reporter,
-          onSettled: (id, settled) => inbox?.tell(id, settled),
+          onNews: (id, news) => inbox?.tell(id, news),
         });
   const walker = new Walker({
     site,
@@ -278,7 +279,7 @@ export function wpFusionWebhook(options: WpFusionWebhookOptions): WpFusionWebhoo
     logger.debug({ name, action, contactId, id }, `${action}: queued`);
     if (isAsync) return queued;
     // A tenth of the time is for the way back.
-    const settled = await into.settled(id, Math.max(0, answerBy - timeoutMs / 10 - Date.now()));
+    const settled = await into.news(id, { patienceMs: Math.max(0, answerBy - timeoutMs / 10 - Date.now()) });
     if (settled === undefined) return queued;
     if (settled.kind === 'done') return { ...queued, ...(settled.result as Partial<Result>) };
     const { code, detail } = settled.job.failure ?? { code: 'INTERNAL_ERROR', detail: 'It failed.' };
@@ -301,14 +302,12 @@ export function wpFusionWebhook(options: WpFusionWebhookOptions): WpFusionWebhoo
       parameters: {},
     };
     if (inbox !== undefined) {
-      const settled = await inbox.settled(
-        await inbox.put(webhook, contactId, true),
-        ERRAND_PATIENCE_MS,
-        signal,
-      );
-      return settled === undefined ? { kind: 'waiting' } : errandEnd(settled);
+      const id = await inbox.put(webhook, contactId, true);
+      const news = await inbox.news(id, { patienceMs: ERRAND_PATIENCE_MS, signal, atFirstTry: true });
+      return news === undefined ? { kind: 'waiting' } : errandEnd(news);
     }
-    const ticket = site.contacts.expect();
+    // An add announces its second look itself; waiting for that with its first one it would wait for itself.
+    const ticket = action === 'add' ? undefined : site.contacts.expect();
     try {
       const run = (): Promise<Result> =>
         processWebhook(webhook, site, { ...insideRequest(Date.now() + timeoutMs, timeoutMs), ticket });
@@ -317,9 +316,11 @@ export function wpFusionWebhook(options: WpFusionWebhookOptions): WpFusionWebhoo
       return { kind: 'done', outcome: result.outcome };
     } catch (thrown) {
       const { code, detail } = fail(thrown, webhook);
-      return { kind: 'failed', failure: { code, detail } };
+      // Not the contact's failure: the walk ends, and the next one begins with this contact.
+      if (treatmentOf(code) === 'pause' || code === 'SHUTTING_DOWN') throw new WpFusionError(code, detail);
+      return { kind: 'failed', failure: { code, detail, willRetry: false } };
     } finally {
-      ticket.release();
+      ticket?.release();
     }
   }
 
@@ -408,11 +409,12 @@ class ToldFailure extends Error {
   }
 }
 
-/** What a job that is settled means for a walk. */
-function errandEnd(settled: Settled): ErrandEnd {
-  if (settled.kind === 'done') return { kind: 'done', outcome: String(settled.result.outcome) };
-  const { code = 'INTERNAL_ERROR', detail = 'It failed.' } = settled.job.failure ?? {};
-  return { kind: 'failed', failure: { code: codeOf({ code }) ?? 'INTERNAL_ERROR', detail } };
+/** What news of a job mean for a walk. */
+function errandEnd(news: News): ErrandEnd {
+  if (news.kind === 'done') return { kind: 'done', outcome: String(news.result.outcome) };
+  const { code = 'INTERNAL_ERROR', detail = 'It failed.' } = news.job.failure ?? {};
+  const willRetry = news.kind === 'later';
+  return { kind: 'failed', failure: { code: codeOf({ code }) ?? 'INTERNAL_ERROR', detail, willRetry } };
 }
 
 /** Waits, but not for ever. */

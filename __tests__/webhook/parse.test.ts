@@ -56,12 +56,12 @@ function checkParsed(result: Webhook | WpFusionError): void {
     }
     return;
   }
-  const { action, contactId, sendNotification, dryRun, role, email } = result;
+  const { action, contactId, sendNotification, dryRun, role, emails } = result;
   expect(['add', 'update', 'update_tags', 'test', 'greet', 'constructor']).toContain(action);
   if (['add', 'update', 'update_tags'].includes(action)) expect(contactId).toMatch(PATTERN);
   expect([typeof sendNotification, typeof dryRun]).toEqual(['boolean', 'boolean']);
   if (role !== undefined) expect(role).toMatch(/\S/);
-  if (email !== undefined) expect(email).toMatch(/^[^\s@]+@[^\s@]+$/);
+  for (const email of emails) expect(email).toMatch(/^[^\s@]+@[^\s@]+$/);
   expect(structuredClone(result)).toEqual(result);
   expect(Object.keys(result.parameters)).not.toContain('access_key');
 }

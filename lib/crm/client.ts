@@ -83,6 +83,12 @@ export interface CrmClient {
    */
   trouble?(): WpFusionError | undefined;
 
+  /**
+   * Makes the next read ask anew for what the client keeps: names of tags, types of fields. Optional, for clients that keep such
+   * things; a walk through all contacts begins with it.
+   */
+  refresh?(): void;
+
   /** Walks contacts, each once, also while they change. Optional: imports and reconciling need it. */
   listContacts?(filter: ContactFilter, options?: ReadOptions): AsyncIterable<Contact>;
 }

@@ -119,7 +119,10 @@ export interface WebhookQueue {
    */
   take(queue: string, limit: number): Promise<TakenContact[]>;
 
-  /** Makes leases last another `leaseMs` from now, where they are still held. Resolves with those. */
+  /**
+   * Makes leases last another `leaseMs` from now, where they are still held. Resolves with those. One that ran out and was given
+   * to nobody since is still held.
+   */
   renew(queue: string, leases: readonly Lease[]): Promise<Lease[]>;
 
   /**
@@ -127,7 +130,7 @@ export interface WebhookQueue {
    * are kept as dead letters, and everything else stays as it is, also what was put since. The contact is free then, and due when
    * the first of its jobs is.
    *
-   * A verdict on a job that the contact does not have waiting (any more) does nothing.
+   * A verdict on a job that the contact does not have waiting (any more) does nothing. A job keeps its id, also as a dead letter.
    *
    * Resolves with `false`, and changes nothing, when the lease is not held any more. A lease that ran out and was given to
    * nobody since is still held.
@@ -140,7 +143,10 @@ export interface WebhookQueue {
     page: { readonly after?: string | undefined; readonly limit: number },
   ): Promise<DeadJob[]>;
 
-  /** Makes dead letters jobs that are due now, those with these ids or all; resolves with how many there were. */
+  /**
+   * Makes dead letters jobs that are due now, those with these ids (none for an empty list) or all; resolves with how many there
+   * were. An id that nobody knows, of whatever shape, is no error.
+   */
   replay(queue: string, ids?: readonly string[]): Promise<number>;
 
   /** Deletes dead letters, those with these ids or all; resolves with how many there were. Never touches anything else. */

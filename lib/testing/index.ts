@@ -24,8 +24,10 @@ export type {
   CrmFailure,
   CrmScene,
 } from './contracts/crm/settings';
+export type { QueueCapabilities, QueueScene, WebhookQueueContractOptions } from './contracts/queue/settings';
 export { crmClientContract } from './crm-client-contract';
 export { userRepositoryContract } from './user-repository-contract';
+export { webhookQueueContract } from './webhook-queue-contract';
 export type { SandboxFieldOptions, SandboxFieldType } from './sandbox/fields';
 export type { RateLimitOptions } from './sandbox/rate-limit';
 export type { SandboxContactOptions, SandboxValue, StoredRecord } from './sandbox/records';

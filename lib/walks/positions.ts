@@ -1,4 +1,5 @@
 // Where walks through the CRM's contacts got to: in the queue's store, or in this process where there is none.
+import { WpFusionError } from '../errors';
 import type { WebhookQueue } from '../queue/queue';
 
 /** Texts by keys. */
@@ -11,8 +12,8 @@ export interface Positions {
 export function positionsOf(queue: WebhookQueue | undefined, name: string): Positions {
   if (queue?.readPosition !== undefined && queue.writePosition !== undefined) {
     return {
-      read: async (key) => (await queue.readPosition?.(name, key)) ?? null,
-      write: async (key, position) => queue.writePosition?.(name, key, position),
+      read: (key) => toldOfStore(async () => (await queue.readPosition?.(name, key)) ?? null),
+      write: (key, position) => toldOfStore(async () => queue.writePosition?.(name, key, position)),
     };
   }
   const known = new Map<string, string>();
@@ -24,4 +25,13 @@ export function positionsOf(queue: WebhookQueue | undefined, name: string): Posi
       return Promise.resolve();
     },
   };
+}
+
+async function toldOfStore<Value>(work: () => Promise<Value>): Promise<Value> {
+  try {
+    return await work();
+  } catch (cause) {
+    const message = 'Where a walk got to could not be read or written.';
+    throw new WpFusionError('QUEUE_UNAVAILABLE', message, { cause, retryAfter: 10 });
+  }
 }

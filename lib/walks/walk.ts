@@ -1,6 +1,5 @@
 // A walk through the CRM's contacts: what it has come to so far, as something to await or to watch.
 import type { ErrorCode } from '../errors';
-import type { WarningCode } from '../result';
 
 /** How far a walk has come. The last one is its summary. */
 export interface WalkProgress {
@@ -14,9 +13,9 @@ export interface WalkProgress {
   readonly unchanged: number;
   /** Contacts for which there was nothing to do: no user, or a hook said no. */
   readonly skipped: number;
-  /** Contacts whose webhook is stored, and whose result was not there within a minute. */
+  /** Contacts whose webhook is stored, and whose result was not there within half a minute. */
   readonly waiting: number;
-  /** Contacts that failed for good. */
+  /** Contacts that failed; some of them may still be tried again by the queue. */
   readonly failed: number;
   /** Who failed and why: the first thousand. */
   readonly failures: readonly WalkFailure[];
@@ -29,9 +28,11 @@ export interface WalkProgress {
 /** A contact that failed. */
 export interface WalkFailure {
   readonly contactId: string;
-  readonly code: ErrorCode | WarningCode;
+  readonly code: ErrorCode;
   /** What is wrong, in words. */
   readonly detail: string;
+  /** Whether the queue tries it again. */
+  readonly willRetry: boolean;
 }
 
 /**
@@ -99,7 +100,7 @@ export function startWalk(
 ): Walk & { readonly ended: Promise<void> } {
   let latest: WalkProgress | undefined;
   let isOver = false;
-  let wakeUp: (() => void)[] = [];
+  const wakeUp: (() => void)[] = [];
   const wake = (): void => {
     for (const one of wakeUp.splice(0)) one();
   };
@@ -114,7 +115,6 @@ export function startWalk(
     () => undefined,
     () => undefined,
   );
-  wakeUp = [];
   return {
     ended,
     then: (onFulfilled, onRejected) => end.then(onFulfilled, onRejected),
@@ -129,7 +129,8 @@ export function startWalk(
           await new Promise<void>((resolve) => wakeUp.push(resolve));
         }
       }
-      yield await end;
+      const summary = await end;
+      if (summary !== seen) yield summary;
     },
   };
 }

@@ -1,11 +1,14 @@
 // Walks the CRM's contacts: an import creates the users of a tag, reconciling brings users up to date whose webhooks never came.
 // Both only say for which contact something is to be done; it is done where webhooks are, in the contact's turn.
+import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { planUpdate } from '../actions/plan';
+import { crmError } from '../actions/run';
 import type { Site } from '../actions/site';
 import type { Contact, ContactFilter, CrmClient } from '../crm/client';
-import { asOurs, ConfigurationError } from '../errors';
+import { asOurs, codeOf, ConfigurationError } from '../errors';
 import { describeError, redact } from '../redact';
+import { refuseUnknownOptions } from '../unknown-options';
 import { fieldsToRead } from '../users/field-map';
 import { parseSyncState } from '../users/sync-state';
 import type { Positions } from './positions';
@@ -102,17 +105,16 @@ export class Walker {
     return this.#start(async (tell) => {
       if (everyMs === undefined) return this.#reconcileOnce(options, signal, tell);
       let last = new Tally().progress;
-      let first = await this.#options.positions
-        .read(RECONCILE)
-        .then((text) => (text === null ? since : undefined));
       while (!signal.aborted) {
-        last = await this.#reconcileOnce({ ...options, since: first }, signal, tell).catch(
-          (error: unknown) => {
-            this.#log(error, 'Reconciling failed; it is tried again at its next time.');
-            return last;
-          },
-        );
-        first = undefined;
+        try {
+          // Given once, since counts until a walk has left something to go on from.
+          const isKnown = (await this.#options.positions.read(RECONCILE)) !== null;
+          last = await this.#reconcileOnce({ ...options, since: isKnown ? undefined : since }, signal, tell);
+        } catch (error) {
+          // No waiting mends an option.
+          if (codeOf(error) === 'INVALID_OPTION') throw error;
+          this.#log(error, 'Reconciling failed; it is tried again at its next time.');
+        }
         await sleep(everyMs, undefined, { signal, ref: false }).catch(() => undefined);
       }
       return last;
@@ -120,7 +122,7 @@ export class Walker {
   }
 
   importContacts(options: ImportOptions): Walk {
-    checkImport(options);
+    this.#checkImport(options);
     const { tag, role, sendNotification = false, restart = false } = options;
     const { positions } = this.#options;
     const key = `import ${tag}`;
@@ -156,20 +158,27 @@ export class Walker {
             afterId: null,
           };
     if (open.since === null && !all && known.open === undefined) throw sinceMissing();
+    // A renamed tag changes no contact; a client that keeps names would go on with the old one.
+    if (all) this.#options.site.configuration.crm.refresh?.();
     const { afterId } = open;
+    const remember = (id: string | null): Promise<void> =>
+      positions.write(RECONCILE, JSON.stringify({ done: known.done, open: { ...open, afterId: id } }));
+    // From the start on: a walk that fails at its first page is gone on with, too.
+    await remember(afterId);
     const progress = await this.#walk({
       filter: {
         ...(open.since === null ? {} : { modifiedSince: new Date(open.since) }),
         ...(afterId === null ? {} : { afterId }),
       },
       errandFor: (contact) => this.#errandFor(contact),
-      remember: (id) =>
-        positions.write(RECONCILE, JSON.stringify({ done: known.done, open: { ...open, afterId: id } })),
+      remember,
       signal,
       tell,
     });
     if (progress.finished) {
-      const done = new Date(Date.parse(open.startedAt) - OVERLAP_MS).toISOString();
+      // A walk that began later than everything before was done leaves a gap behind it.
+      const hasGap = known.done !== null && open.since !== null && known.done < open.since;
+      const done = hasGap ? known.done : new Date(Date.parse(open.startedAt) - OVERLAP_MS).toISOString();
       await positions.write(RECONCILE, JSON.stringify({ done } satisfies ReconcilePosition));
     }
     return progress;
@@ -195,6 +204,23 @@ export class Walker {
     }
   }
 
+  /** What every contact of an import would be warned of is refused before the first one. */
+  #checkImport(options: ImportOptions): void {
+    refuseUnknownOptions(options, ['tag', 'role', 'sendNotification', 'restart', 'signal']);
+    const { tag, role, sendNotification, signal } = options;
+    const { roles, notifier } = this.#options.site.configuration;
+    checkSignal(signal);
+    if (typeof tag !== 'string' || tag.trim() === '') {
+      throw new ConfigurationError('tag', 'must be the name or the id of a tag.');
+    }
+    if (role !== undefined && roles.match(role) === undefined) {
+      throw new ConfigurationError('role', `${JSON.stringify(role)} is not one of roles.assignable.`);
+    }
+    if (sendNotification === true && notifier === undefined) {
+      throw new ConfigurationError('sendNotification', 'needs a notifier, and this site has none.');
+    }
+  }
+
   async #walk(walk: {
     readonly filter: ContactFilter;
     readonly errandFor: (contact: Contact) => Promise<Errand | 'unchanged' | 'skipped'>;
@@ -211,14 +237,23 @@ export class Walker {
     /** What ended the walk before its end; the first counts. */
     const trouble: unknown[] = [];
     let remembered = Promise.resolve();
+    let toRemember: string | undefined;
+    const rememberAll = async (): Promise<void> => {
+      for (let written: string | undefined; toRemember !== written;) {
+        written = toRemember;
+        if (written !== undefined) await remember(written).catch(() => undefined);
+      }
+      toRemember = undefined;
+    };
     const advance = (): void => {
       let reached: string | undefined;
       while (underWay[0]?.hasEnded === true) reached = underWay.shift()?.id;
       if (reached === undefined) return;
       tally.reach(reached);
-      const id = reached;
-      // One write after the other; where the store is not to be had, the next walk does a little again.
-      remembered = remembered.then(() => remember(id)).catch(() => undefined);
+      const isWriting = toRemember !== undefined;
+      toRemember = reached;
+      // One write after the other, always of the newest; where the store is not to be had, the next walk does a little again.
+      if (!isWriting) remembered = rememberAll();
     };
     const doErrand = async (errand: Errand | 'unchanged' | 'skipped', id: string): Promise<void> => {
       if (typeof errand === 'string') {
@@ -249,11 +284,12 @@ export class Walker {
           },
         );
         while (underWay.length >= WINDOW && trouble.length === 0)
-          await Promise.race(underWay.map(({ end }) => end));
+          // Not those that have ended behind one that has not: they would give nobody else a turn.
+          await Promise.race(underWay.filter(({ hasEnded }) => !hasEnded).map(({ end }) => end));
       }
     } catch (error) {
       // A stop is no failure, however the client tells it.
-      trouble.push(error);
+      trouble.push(codeOf(error) === undefined ? crmError(error) : error);
     }
     await Promise.all(underWay.map(({ end }) => end));
     await remembered;
@@ -274,7 +310,11 @@ export class Walker {
 
   #signalOf(signal: AbortSignal | undefined): AbortSignal {
     const { closing } = this.#options;
-    return signal === undefined ? closing : AbortSignal.any([signal, closing]);
+    if (signal === undefined) return closing;
+    const either = AbortSignal.any([signal, closing]);
+    // One listener for each contact under way is no leak.
+    setMaxListeners(0, either);
+    return either;
   }
 
   #log(error: unknown, message: string): void {
@@ -327,7 +367,9 @@ const sinceMissing = (): ConfigurationError =>
   );
 
 function checkedReconcile(options: ReconcileOptions): ReconcileOptions {
-  const { since, all, everyMs } = options;
+  refuseUnknownOptions(options, ['since', 'all', 'everyMs', 'signal']);
+  const { since, all, everyMs, signal } = options;
+  checkSignal(signal);
   if (since !== undefined && !(since instanceof Date && !Number.isNaN(since.getTime()))) {
     throw new ConfigurationError('since', 'must be a valid Date.');
   }
@@ -338,8 +380,7 @@ function checkedReconcile(options: ReconcileOptions): ReconcileOptions {
   return options;
 }
 
-function checkImport({ tag }: ImportOptions): void {
-  if (typeof tag !== 'string' || tag.trim() === '') {
-    throw new ConfigurationError('tag', 'must be the name or the id of a tag.');
-  }
+function checkSignal(signal: unknown): void {
+  if (signal === undefined || signal instanceof AbortSignal) return;
+  throw new ConfigurationError('signal', 'must be an AbortSignal.');
 }

@@ -1,5 +1,5 @@
 // Stores webhooks, and tells what became of those whose sender waits for the result.
-import { WpFusionError } from '../errors';
+import { codeOf, WpFusionError } from '../errors';
 import type { Job, Settled, WebhookQueue } from '../queue/queue';
 import type { Webhook } from '../queue/webhook';
 
@@ -19,13 +19,20 @@ export interface InboxOptions {
   readonly step: (name: 'accept: about to store' | 'accept: stored') => Promise<void>;
 }
 
+/** What became of a job: it is decided, or has failed and is tried again later. */
+export type News = Settled | { readonly kind: 'later'; readonly job: Job };
+
 /** One sender that waits. */
-type Tell = (settled: Settled | undefined) => void;
+interface Listener {
+  /** Whether a first failure is news enough. */
+  readonly atFirstTry: boolean;
+  readonly tell: (news: News | undefined) => void;
+}
 
 /** The way into a queue. */
 export class Inbox {
   readonly #options: InboxOptions;
-  readonly #waiting = new Map<string, Set<Tell>>();
+  readonly #waiting = new Map<string, Set<Listener>>();
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: InboxOptions) {
@@ -59,38 +66,50 @@ export class Inbox {
     return id;
   }
 
-  /** What becomes of a job; `undefined` when `patienceMs` or the signal end the waiting first. */
-  settled(id: string, patienceMs: number, signal?: AbortSignal): Promise<Settled | undefined> {
+  /**
+   * What becomes of a job; `undefined` when `patienceMs` or the signal end the waiting first. `atFirstTry`: also that it has
+   * failed and is tried again, where this process has run it.
+   */
+  news(
+    id: string,
+    options: { readonly patienceMs: number; readonly signal?: AbortSignal; readonly atFirstTry?: boolean },
+  ): Promise<News | undefined> {
+    const { patienceMs, signal, atFirstTry = false } = options;
     return new Promise((resolve) => {
-      const giveUp = (): void => tell(undefined);
+      const giveUp = (): void => listener.tell(undefined);
       const timer = setTimeout(giveUp, patienceMs);
       timer.unref();
       if (signal?.aborted === true) setImmediate(giveUp);
       signal?.addEventListener('abort', giveUp, { once: true });
-      const tell: Tell = (settled) => {
-        clearTimeout(timer);
-        signal?.removeEventListener('abort', giveUp);
-        const others = this.#waiting.get(id);
-        others?.delete(tell);
-        if (others?.size === 0) this.#waiting.delete(id);
-        resolve(settled);
+      const listener: Listener = {
+        atFirstTry,
+        tell: (news) => {
+          clearTimeout(timer);
+          signal?.removeEventListener('abort', giveUp);
+          const others = this.#waiting.get(id);
+          others?.delete(listener);
+          if (others?.size === 0) this.#waiting.delete(id);
+          resolve(news);
+        },
       };
-      const known = this.#waiting.get(id);
-      if (known === undefined) this.#waiting.set(id, new Set([tell]));
-      else known.add(tell);
+      const others = this.#waiting.get(id);
+      if (others === undefined) this.#waiting.set(id, new Set([listener]));
+      else others.add(listener);
       this.#poll();
     });
   }
 
   /** Says what became of a job that this process has run. */
-  tell(id: string, settled: Settled): void {
-    for (const tell of this.#waiting.get(id) ?? []) tell(settled);
+  tell(id: string, news: News): void {
+    for (const { atFirstTry, tell } of this.#waiting.get(id) ?? []) {
+      if (news.kind !== 'later' || atFirstTry) tell(news);
+    }
   }
 
   /** Tells everybody that there is nothing to wait for any more. */
   close(): void {
     clearTimeout(this.#timer);
-    for (const tells of this.#waiting.values()) for (const tell of tells) tell(undefined);
+    for (const listeners of this.#waiting.values()) for (const { tell } of listeners) tell(undefined);
   }
 
   /** Asks the store for what another process has run. */
@@ -126,7 +145,9 @@ async function withinPatience(put: () => Promise<string>, patienceMs: number): P
   try {
     return await Promise.race([put(), tooLong]);
   } catch (error) {
-    if (error instanceof WpFusionError && error.code === 'QUEUE_UNAVAILABLE') throw error;
+    const code = codeOf(error);
+    // What can never be stored is the sender's to mend; everything else passes.
+    if (code === 'QUEUE_UNAVAILABLE' || code === 'INVALID_REQUEST') throw error;
     throw unavailable('The webhook could not be stored.', error);
   } finally {
     clearTimeout(timer);

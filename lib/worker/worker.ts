@@ -6,11 +6,12 @@ import type { Site } from '../actions/site';
 import type { Turns } from '../actions/turns';
 import { codeOf } from '../errors';
 import type { WorkerTiming } from '../options';
-import type { Lease, Settled, StoredJob, TakenContact, Verdict, WebhookQueue } from '../queue/queue';
+import type { Job, Lease, StoredJob, TakenContact, Verdict, WebhookQueue } from '../queue/queue';
 import type { Webhook } from '../queue/webhook';
 import { describeError } from '../redact';
 import type { Reporter } from '../reporter';
 import { merge } from './merge';
+import type { News } from './inbox';
 import type { QueueStep } from './steps';
 import { told, treatmentOf, verdictOfFailure, verdictsOfSuccess, type Failure } from './verdict';
 
@@ -41,7 +42,7 @@ export interface WorkerOptions {
   readonly turns: Turns;
   readonly reporter: Reporter;
   /** Hears of what became of a job, by its id, where somebody may wait for it. */
-  readonly onSettled: (id: string, settled: Settled) => void;
+  readonly onNews: (id: string, news: News) => void;
 }
 
 /** A contact in work. */
@@ -175,7 +176,7 @@ export class Worker {
 
   /** Runs what waits for one contact. Never rejects. */
   async #run(contact: TakenContact, active: Active, batch: Batch): Promise<void> {
-    const { site, turns, reporter, onSettled } = this.#options;
+    const { site, turns, reporter, onNews } = this.#options;
     const { contactId, jobs } = contact;
     const webhook = merge(contactId, jobs, site.configuration.roles);
     const ticket = site.contacts.expect();
@@ -191,7 +192,7 @@ export class Worker {
       tell = () => {
         for (const { id, job } of jobs) {
           reporter.done({ ...result, action: job.action }, false);
-          if (job.awaited === true) onSettled(id, { kind: 'done', result: told(result, job) });
+          if (job.awaited === true) onNews(id, { kind: 'done', result: told(result, job) });
         }
       };
       this.#crmIsBack(batch);
@@ -209,7 +210,7 @@ export class Worker {
             const verdict = verdicts.get(id);
             if (verdict === undefined) continue;
             reporter.emitFailure({ action: job.action, contactId }, failure, verdict.kind === 'later');
-            if (verdict.kind === 'dead') onSettled(id, { kind: 'dead', job: verdict.job });
+            if (verdict.kind !== 'done' && !isPaused(verdict)) onNews(id, verdict);
           }
         };
       }
@@ -354,6 +355,10 @@ export class Worker {
 
 /** The contact is not ours any more, or nothing was begun: no verdict. */
 class LeaseLost extends Error {}
+
+/** Whether a job waits for the CRM to come back, and for nothing else. */
+const isPaused = ({ job }: { readonly job: Job }): boolean =>
+  treatmentOf(job.failure?.code ?? '') === 'pause';
 
 /** What the store answers, if it answers in time. */
 async function answered<Value>(answer: Promise<Value>): Promise<Value> {

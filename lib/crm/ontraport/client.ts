@@ -123,6 +123,12 @@ export class OntraportClient implements CrmClient {
     }
   }
 
+  /** Makes the next read load names of tags, types and options of fields anew, which are kept for an hour otherwise. */
+  refresh(): void {
+    this.#fields.expire();
+    this.#tags.expire();
+  }
+
   /**
    * Walks contacts by ascending id, each once, page by page as they are consumed. A contact that begins to match while the walk
    * is past its id is not visited; one that stops matching before may not be. `afterId` begins behind an id.

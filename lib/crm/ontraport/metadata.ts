@@ -74,6 +74,13 @@ export class Catalogue<Snapshot> {
     return fresh;
   }
 
+  /** Makes the next look load anew; what was known is still there to fall back on. */
+  expire(): void {
+    if (this.#snapshot !== undefined) this.#snapshot = { ...this.#snapshot, asOf: -Infinity };
+    this.#notBefore = -Infinity;
+    this.#unknown.clear();
+  }
+
   #isSince(moment: number): boolean {
     return this.#snapshot !== undefined && this.#snapshot.asOf >= moment;
   }
