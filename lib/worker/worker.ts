@@ -20,7 +20,9 @@ const BATCH = 50;
 /** How many are in work at once. */
 const MAX_ACTIVE = 2 * BATCH;
 /** How long the next taking waits for company after one that found something: in a burst more are coming. */
-const GATHER_MS = 250;
+const GATHER_MS = 1000;
+/** A burst is over when nothing has come for so long. */
+const QUIET_MS = 150;
 /** How often an idle worker looks for what other processes have stored, and for what has become due. */
 const POLL_MS = 1000;
 /** A CRM that was not to be had is left alone for so long, doubled each time it still is not, up to a minute. */
@@ -71,6 +73,7 @@ export class Worker {
   #renewal: NodeJS.Timeout | undefined;
   /** How many webhooks this process has stored since it took last. */
   #stored = 0;
+  #storedAt = -Infinity;
   #tookAt = -Infinity;
   #foundLast = false;
   /** How many contacts are taken at once: fewer after a failure, until the one that makes the calls fail is alone. */
@@ -96,6 +99,7 @@ export class Worker {
   /** Says that something was stored, or may have become due. */
   wake(stored = 0): void {
     this.#stored += stored;
+    if (stored > 0) this.#storedAt = performance.now();
     this.#schedule(0);
   }
 
@@ -118,7 +122,8 @@ export class Worker {
   #waitMs(): number {
     const now = performance.now();
     const { gatherMs = GATHER_MS } = this.#timing;
-    const gathering = this.#foundLast && this.#stored < this.#limit ? this.#tookAt + gatherMs - now : 0;
+    const isGathering = this.#foundLast && this.#stored < this.#limit;
+    const gathering = isGathering ? Math.min(this.#tookAt + gatherMs, this.#storedAt + QUIET_MS) - now : 0;
     return Math.max(0, this.#pausedUntil - now, gathering);
   }
 
