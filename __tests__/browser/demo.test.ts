@@ -27,6 +27,14 @@ describeInChromium('the demo in a browser', (openTab) => {
       .locator('.outcome')
       .getByText(outcome, { exact: true });
 
+  const webhookState = (page: Page, action: string, contactId: string, state: string): Locator =>
+    page
+      .locator('#webhooks li')
+      .filter({ hasText: `contact ${contactId}` })
+      .filter({ has: page.locator('strong').getByText(action, { exact: true }) })
+      .locator('.status')
+      .getByText(state, { exact: true });
+
   test('a tag makes a user, who logs in with the password that came back and follows the contact', async () => {
     const { page, troubles } = await openTab();
     await page.goto(url);
@@ -56,6 +64,49 @@ describeInChromium('the demo in a browser', (openTab) => {
     await user(page, 'joe@example.com').getByText('Newsletter').waitFor({ state: 'detached' });
     await webhook(page, 'update_tags', '2', 'updated').waitFor();
 
+    expect(troubles).toEqual([]);
+  });
+
+  test('while Ontraport is down its webhooks wait in the queue, and are worked off when it is back', async () => {
+    const { page, troubles } = await openTab();
+    await page.goto(url);
+    await page.getByText('The queue is empty.').waitFor();
+    await page.getByLabel('Its API is down').check();
+    await contact(page, 'Ana García').getByLabel('Add User to WP').check();
+    await webhookState(page, 'add', '3', 'queued').waitFor();
+    await page.getByText('1 in the queue.').waitFor();
+    expect(await user(page, 'ana@example.com').count()).toBe(0);
+
+    await page.getByLabel('Its API is down').uncheck();
+    await user(page, 'ana@example.com').waitFor();
+    await webhookState(page, 'add', '3', 'done').waitFor();
+    await page.getByText('The queue is empty.').waitFor();
+    expect(troubles).toEqual([]);
+  });
+
+  test('a webhook that was given up is tried again when its reason is gone, by keyboard', async () => {
+    const { page, troubles } = await openTab();
+    await page.goto(url);
+    await contact(page, 'Joe Miller').getByText('Change fields').click();
+    await contact(page, 'Joe Miller').getByLabel('Email').fill('mary@example.com');
+    await contact(page, 'Joe Miller').getByRole('button', { name: 'Save' }).click();
+    await contact(page, 'Joe Miller').getByText('Contact 2 · mary@example.com').waitFor();
+    await contact(page, 'Joe Miller').getByLabel('Add User to WP').check();
+    // Mary's user is another contact's.
+    await webhook(page, 'add', '2', 'CONTACT_CONFLICT').waitFor();
+    await webhookState(page, 'add', '2', 'dead').waitFor();
+    await page.getByText('1 given up.').waitFor();
+
+    await contact(page, 'Joe Miller').getByLabel('Email').fill('joe@example.com');
+    await contact(page, 'Joe Miller').getByRole('button', { name: 'Save' }).click();
+    await contact(page, 'Joe Miller').getByText('Contact 2 · joe@example.com').waitFor();
+    await page.getByRole('button', { name: 'Try them again' }).focus();
+    await page.keyboard.press('Enter');
+    await user(page, 'joe@example.com').waitFor();
+    await webhook(page, 'add', '2', 'created').waitFor();
+    await webhookState(page, 'add', '2', 'done').waitFor();
+    await page.getByRole('button', { name: 'Try them again' }).waitFor({ state: 'hidden' });
+    expect(await page.evaluate(() => document.activeElement?.id)).toBe('webhooks-title');
     expect(troubles).toEqual([]);
   });
 
@@ -136,6 +187,9 @@ describeInChromium('the demo in a browser', (openTab) => {
     await page.goto(url);
     await contact(page, 'Ana García').getByLabel('Add User to WP').check();
     await user(page, 'ana@example.com').waitFor();
+    await page.getByLabel('Its API is down').check();
+    await contact(page, 'Joe Miller').getByLabel('Add User to WP').check();
+    await webhookState(page, 'add', '2', 'queued').waitFor();
     for (const summary of await page.locator('summary').all()) await summary.click();
     await page.getByRole('button', { name: 'Use it to log in as Ana García' }).click();
     await page.getByRole('button', { name: 'Log in', exact: true }).click();

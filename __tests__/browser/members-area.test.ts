@@ -49,7 +49,7 @@ describeOnPostgres("the members' area", () => {
       await isReadable();
       await page.getByLabel('Email').fill('olga@example.com');
       await page.getByRole('button', { name: 'Order the course' }).click();
-      await page.getByText('Webhook add: 200, updated').waitFor();
+      await page.getByText('Webhook add: 202, queued').waitFor();
       await isReadable();
 
       await page.getByRole('link', { name: 'To the course' }).click();

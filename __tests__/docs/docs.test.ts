@@ -12,6 +12,7 @@ import { STEPS } from '../../lib/actions/steps';
 import { ERROR_CODES } from '../../lib/errors';
 import * as knexSubpath from '../../lib/knex';
 import * as testing from '../../lib/testing';
+import { until } from '../actions/site';
 
 const ROOT = path.resolve(__dirname, '../..');
 const FILES = [
@@ -260,8 +261,9 @@ describe('the quick start of the README', () => {
       table.string('password', 100).notNullable();
       for (const column of ['first_name', 'company', 'extra', 'favourite_colour']) table.string(column);
     });
+    await knexSubpath.migrate(knex, { users: false });
     const site = run(
-      `${code}\nObject.assign(exports, { server, users });`,
+      `${code}\nObject.assign(exports, { server, users, webhook });`,
       {
         'wp-fusion-webhook': { ...root, OntraportClient: SandboxClient },
         'wp-fusion-webhook/knex': knexSubpath,
@@ -271,6 +273,7 @@ describe('the quick start of the README', () => {
     );
     const server = site.server as Server;
     const users = site.users as knexSubpath.KnexUserRepository;
+    const webhook = site.webhook as root.WpFusionWebhook;
     try {
       await users.prepareTable();
       if (!server.listening) await once(server, 'listening');
@@ -296,12 +299,14 @@ describe('the quick start of the README', () => {
         outcomes.push([status, action, outcome, ...(warnings ?? []).map((warning) => warning.code)]);
       }
       expect(outcomes).toEqual([
-        [200, 'add', 'created'],
-        [200, 'add', 'updated'],
-        [200, 'update', 'unchanged'],
-        [200, 'update_tags', 'unchanged'],
+        [202, 'add', 'queued'],
+        [202, 'add', 'queued'],
+        [202, 'update', 'queued'],
+        [202, 'update_tags', 'queued'],
         [200, 'test', undefined],
       ]);
+      await until(async () => (await webhook.queueCounts()).waiting === 0);
+      expect(await webhook.queueCounts()).toMatchObject({ dead: 0 });
 
       // The site has said at its start what its table lacked then.
       expect(said).toContainEqual(expect.stringContaining('The table members has no column contact_id'));
@@ -330,26 +335,36 @@ describe('the quick start of the README', () => {
 });
 
 test('the answers that the README shows are those that are given', async () => {
-  const [success, failure] = blocksOf('README.md')
+  const [queued, success, failure] = blocksOf('README.md')
     .filter(({ language }) => language === 'json')
     .map(({ code }) => JSON.parse(code) as Record<string, unknown>);
   const sandbox = await testing.OntraportSandbox.start();
   const id = sandbox.addContact({ id: 8, email: 'mary@example.com' });
+  const knex = createKnex({ client: 'better-sqlite3', connection: ':memory:', useNullAsDefault: true });
+  await knexSubpath.migrate(knex, { users: false });
   const webhook = root.wpFusionWebhook({
     accessKey: 'a-key-of-this-test',
     crm: new root.OntraportClient({ appId: sandbox.appId, apiKey: sandbox.apiKey, baseUrl: sandbox.baseUrl }),
     users: new root.MemoryUserRepository(),
+    queue: new knexSubpath.KnexWebhookQueue(knex),
     logger: false,
   });
   const server = express().use(webhook).listen(0);
   try {
-    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/?wpf_action=add&access_key=`;
-    expect((await sandbox.send({ url: `${url}a-key-of-this-test`, contactId: id })).json).toEqual(success);
-    expect((await sandbox.send({ url: `${url}another-key`, contactId: id })).json).toEqual(failure);
+    const base = `http://127.0.0.1:${(server.address() as AddressInfo).port}/?wpf_action=add&access_key=`;
+    const answerTo = async (rest: string): Promise<unknown> => {
+      const { status, json } = await sandbox.send({ url: base + rest, contactId: id });
+      return { status, json };
+    };
+    const given = await answerTo('a-key-of-this-test&async=false');
+    expect(given).toEqual({ status: 200, json: success });
+    expect(await answerTo('a-key-of-this-test')).toEqual({ status: 202, json: queued });
+    expect(await answerTo('another-key')).toEqual({ status: 403, json: failure });
   } finally {
     await webhook.close();
     await close(server);
     await sandbox.close();
+    await knex.destroy();
   }
 });
 

@@ -45,7 +45,8 @@ describe('the demo', () => {
     const told = [
       'Contact 1, Mary Smith, is created',
       'She is given the tag "Add User to WP"',
-      'add arrives, and is answered with 200, created',
+      'add arrives, is stored, and is answered with 202, queued',
+      'A moment later it is worked off: created',
       'User 1, mary@example.com, is there: customer',
       'A welcome mail',
       'password has come back to the contact',
@@ -54,6 +55,10 @@ describe('the demo', () => {
       'The user follows: Globex, on the plan Gold',
       'The tag "Customer" is removed',
       'It is gone from the user too, who keeps: Add User to WP',
+      'Its API is down',
+      'It is answered with 202 as ever: it waits in the queue',
+      'Its API is back. Nothing is sent again',
+      'the user follows: Initech',
       'The story held.',
     ];
     const places = told.map((sentence) => ({ sentence, at: stdout.indexOf(sentence) }));
@@ -147,9 +152,10 @@ describe('the demo', () => {
       contacts: [],
       users: [],
       webhooks: [
-        { number: 1, action: 'test', status: 200 },
-        { number: 2, status: 403, outcome: 'INVALID_ACCESS_KEY' },
+        { number: 1, action: 'test', state: 'done' },
+        { number: 2, state: 'failed', outcome: 'INVALID_ACCESS_KEY' },
       ],
+      queue: { waiting: 0, dead: 0 },
     });
     expect((await demo.end('SIGTERM')).code).toBe(0);
   });
@@ -170,6 +176,7 @@ describe('the demo, started again', () => {
   interface State {
     contacts: { id: string; email: string; password?: string; tags: string[] }[];
     users: { id: string; contactId: string; email: string; tags: string[]; isWelcomed: boolean }[];
+    queue: { waiting: number; dead: number };
   }
   let folder: string;
   let file: string;
@@ -259,6 +266,20 @@ describe('the demo, started again', () => {
     expect((await logIn(url, 'mary@example.com', passwordOf(after, '1'))).status).toBe(200);
   });
 
+  test('a webhook that was queued when it ended is worked off when it starts again', async () => {
+    const first = await startDemo();
+    await send('PUT', `${first.url}/demo/outage`, { isDown: true });
+    await send('PUT', `${first.url}/demo/contacts/2/tags`, { tag: 'Add User to WP', has: true });
+    while ((await stateOf(first.url)).queue.waiting === 0);
+    expect((await first.demo.end('SIGINT')).code).toBe(0);
+
+    const { url } = await startDemo();
+    const joe = await userOf(url, '2', ({ isWelcomed }) => isWelcomed);
+    // The password is kept with the account once the webhook is done.
+    while ((await stateOf(url)).queue.waiting > 0);
+    expect((await logIn(url, joe.email, passwordOf(await stateOf(url), '2'))).status).toBe(200);
+  });
+
   test('tells the story from its beginning where it was killed within it', async () => {
     const env = { DEMO_DATABASE: file };
     const killed = await start(['--require', './__tests__/examples/fixtures/killed-in-story.js', DEMO], env)
@@ -307,29 +328,75 @@ describe('the demo, started again', () => {
 
 describe('the quick start', () => {
   const SITE = 'examples/quick-start/site.js';
+  const WEBHOOK = '?wpf_action=add&access_key=the-key-of-the-quick-start';
+  let folder: string;
 
-  test('makes a user of a contact, and ends cleanly', async () => {
+  beforeEach(() => {
+    folder = mkdtempSync(path.join(tmpdir(), 'wpf-quick-start-'));
+  });
+  afterEach(async () => {
+    for (const example of started.splice(0)) await example.end();
+    rmSync(folder, { recursive: true });
+  });
+
+  async function startAccount(): Promise<OntraportSandbox> {
     const sandbox = await OntraportSandbox.start();
     cleanUps.push(() => sandbox.close());
+    return sandbox;
+  }
+  async function startSite(sandbox: OntraportSandbox): Promise<{ site: Example; url: string }> {
     const site = start([SITE], {
       WPF_ACCESS_KEY: 'the-key-of-the-quick-start',
       ONTRAPORT_APP_ID: sandbox.appId,
       ONTRAPORT_API_KEY: sandbox.apiKey,
       ONTRAPORT_BASE_URL: sandbox.baseUrl,
+      DATABASE_FILE: path.join(folder, 'site.sqlite'),
     });
     const [url] = await site.says(/http:\S+/);
+    return { site, url };
+  }
+  interface State {
+    users: string[];
+    waiting: number;
+    dead: number;
+  }
+  async function stateOf(url: string, isReached: (state: State) => boolean): Promise<State> {
+    for (;;) {
+      const state = (await (await fetch(url)).json()) as State;
+      if (isReached(state)) return state;
+    }
+  }
+
+  test('stores a webhook, makes a user of its contact, and ends cleanly', async () => {
+    const sandbox = await startAccount();
+    const { site, url } = await startSite(sandbox);
     const contactId = sandbox.addContact({ email: 'mary@example.com' });
 
-    const { status, json } = await sandbox.send({
-      url: `${url}?wpf_action=add&access_key=the-key-of-the-quick-start`,
-      shape: 'json',
-      contactId,
-    });
-    expect({ status, json }).toMatchObject({ status: 200, json: { outcome: 'created' } });
-    expect(await (await fetch(url)).text()).toBe('This site has 1 users.');
+    const { status, json } = await sandbox.send({ url: `${url}${WEBHOOK}`, contactId });
+    expect({ status, json }).toMatchObject({ status: 202, json: { outcome: 'queued' } });
+    const state = await stateOf(url, ({ waiting }) => waiting === 0);
+    expect(state).toEqual({ users: ['mary@example.com'], waiting: 0, dead: 0 });
+    const again = await sandbox.send({ url: `${url}${WEBHOOK}&async=false`, contactId });
+    expect(again).toMatchObject({ status: 200, json: { outcome: 'unchanged' } });
 
     const { code, signal, stderr } = await site.end('SIGTERM');
     expect({ code, signal, stderr }).toEqual({ code: 0, signal: null, stderr: '' });
+  });
+
+  test('goes on, when it starts again, with the webhooks that came while Ontraport was down', async () => {
+    const sandbox = await startAccount();
+    const first = await startSite(sandbox);
+    const contactId = sandbox.addContact({ email: 'mary@example.com' });
+    const outage = sandbox.fail({ with: 'error500', times: Infinity });
+    const { status } = await sandbox.send({ url: `${first.url}${WEBHOOK}`, contactId });
+    expect(status).toBe(202);
+    expect((await first.site.end('SIGTERM')).code).toBe(0);
+
+    outage.remove();
+    const second = await startSite(sandbox);
+    const state = await stateOf(second.url, ({ waiting }) => waiting === 0);
+    expect(state).toEqual({ users: ['mary@example.com'], waiting: 0, dead: 0 });
+    expect(sandbox.deliveries).toHaveLength(1);
   });
 
   test('names what is missing in the environment', async () => {

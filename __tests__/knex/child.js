@@ -1,13 +1,14 @@
-// Another process over the same database: a repository whose methods are called from outside, or a whole site.
+// Another process over the same database: a repository or a queue whose methods are called from outside, or a whole site.
 const { createServer } = require('node:http');
 const express = require('express');
 const createKnex = require('knex');
 const { OntraportClient, wpFusionWebhook } = require('wp-fusion-webhook');
-const { KnexUserRepository, migrate } = require('wp-fusion-webhook/knex');
+const { KnexUserRepository, KnexWebhookQueue, migrate } = require('wp-fusion-webhook/knex');
 
-const { connection, options, site } = JSON.parse(process.env.WPF_TEST_CHILD);
+const { connection, options, site, queue: queueOptions } = JSON.parse(process.env.WPF_TEST_CHILD);
 const knex = createKnex(connection);
 const users = new KnexUserRepository(knex, options);
+const queue = new KnexWebhookQueue(knex, queueOptions);
 
 process.on('message', async ({ id, method, parameters }) => {
   try {
@@ -33,7 +34,8 @@ const METHODS = {
   findByEmail: (email) => users.findByEmail(email),
   create: (user) => users.create(user),
   update: (id, changes, condition) => users.update(id, changes, condition ?? undefined),
-  migrate: () => migrate(knex),
+  migrate: (tables) => migrate(knex, tables),
+  queue: (method, parameters) => queue[method](...parameters),
   listen: async () => {
     webhook = wpFusionWebhook({ logger: QUIET, ...site.webhook, crm: new OntraportClient(site.crm), users });
     const app = express();

@@ -1,9 +1,10 @@
-// Other processes over a database, as this one sees them: a repository, or a site.
+// Other processes over a database, as this one sees them: a repository, a queue, or a site.
 import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import type { UserRepository } from '../../lib';
-import type { KnexUserRepositoryOptions } from '../../lib/knex';
+import type { KnexUserRepositoryOptions, KnexWebhookQueueOptions, MigrateOptions } from '../../lib/knex';
+import type { WebhookQueue } from '../../lib/queue/queue';
 import type { OntraportSandbox } from '../../lib/testing';
 import { ACCESS_KEY, pinger, type Process } from '../actions/site';
 import type { Connection } from './databases';
@@ -14,15 +15,24 @@ interface Answer {
   error?: { message: string };
 }
 
+interface Setting {
+  connection: Connection;
+  options: KnexUserRepositoryOptions;
+  queue?: KnexWebhookQueueOptions;
+  site?: unknown;
+}
+
 class Child {
   readonly #process: ChildProcess;
   readonly #waiting = new Map<number, (answer: Answer) => void>();
   #calls = 0;
 
-  constructor(setting: { connection: Connection; options: KnexUserRepositoryOptions; site?: unknown }) {
+  constructor(setting: Setting) {
     this.#process = fork(join(__dirname, 'child.js'), {
       env: { ...process.env, WPF_TEST_CHILD: JSON.stringify(setting) },
       execArgv: [],
+      // Maps, dates and what is undefined arrive as they are.
+      serialization: 'advanced',
     });
     this.#process.on('message', (answer: Answer) => {
       this.#waiting.get(answer.id)?.(answer);
@@ -55,7 +65,7 @@ class Child {
 
 /** A repository in a process of its own. */
 export interface RemoteRepository extends UserRepository {
-  migrate(): Promise<void>;
+  migrate(options?: MigrateOptions): Promise<void>;
   end(): Promise<void>;
 }
 
@@ -74,6 +84,38 @@ export function startRepository(
     create: call('create'),
     update: call('update'),
     migrate: call('migrate'),
+    end: () => child.end(),
+  };
+}
+
+/** A queue in a process of its own. */
+export interface RemoteQueue extends Required<WebhookQueue> {
+  end(): Promise<void>;
+}
+
+export function startQueue(
+  connection: Connection,
+  options: KnexWebhookQueueOptions & { leaseMs: number },
+): RemoteQueue {
+  const child = new Child({ connection, options: {}, queue: options });
+  const call =
+    (method: keyof WebhookQueue) =>
+    (...parameters: unknown[]) =>
+      child.call('queue', method, parameters) as never;
+  return {
+    leaseMs: options.leaseMs,
+    put: call('put'),
+    take: call('take'),
+    renew: call('renew'),
+    finish: call('finish'),
+    deadLetters: call('deadLetters'),
+    replay: call('replay'),
+    purge: call('purge'),
+    counts: call('counts'),
+    settled: call('settled'),
+    readPosition: call('readPosition'),
+    writePosition: call('writePosition'),
+    check: call('check'),
     end: () => child.end(),
   };
 }

@@ -2,6 +2,7 @@
 const path = require('node:path');
 const express = require('express');
 const { ADD_TAG, FIELDS, PLANS, TAGS } = require('./account');
+const { keepJournal } = require('./journal');
 
 const HEADERS = {
   'Cache-Control': 'no-store',
@@ -13,15 +14,13 @@ const HEADERS = {
   'X-Content-Type-Options': 'nosniff',
 };
 
-/** How many webhooks the page shows. */
-const SHOWN_WEBHOOKS = 50;
-
 /**
  * The page. `sandbox` is undefined where the site talks to a real account: then the page shows the site alone.
  * `previewUrl(action, contactId)` is the URL of a webhook for a person to open in a browser; `keep()` keeps the account as it is.
  */
 function createDashboard({ site, knex, sandbox, mails, previewUrl, keep }) {
-  const handled = sandbox === undefined ? rememberWebhooks(site.webhook) : undefined;
+  const journal = keepJournal(site.webhook);
+  const outage = sandbox === undefined ? undefined : new Outage(sandbox);
 
   const router = express.Router();
   router.use(onlyFromThisMachine);
@@ -34,14 +33,17 @@ function createDashboard({ site, knex, sandbox, mails, previewUrl, keep }) {
   router.get('/demo/state', async (_request, response) => {
     // A page of the site reads the table as it likes.
     const users = await knex('wpf_users').orderBy('id');
+    const { waiting, dead } = await site.webhook.queueCounts();
     response.json({
       hasAccount: sandbox !== undefined,
+      isDown: outage?.isOn ?? false,
       addTag: ADD_TAG,
       tags: TAGS,
       plans: Object.entries(PLANS).map(([id, label]) => ({ id, label })),
       contacts: sandbox?.contacts().map((contact) => shownContact(contact, sandbox)) ?? [],
       users: users.map((user) => shownUser(user, mails)),
-      webhooks: (sandbox?.deliveries.map(shownDelivery) ?? handled).slice(-SHOWN_WEBHOOKS),
+      webhooks: journal,
+      queue: { waiting, dead },
     });
   });
 
@@ -51,19 +53,44 @@ function createDashboard({ site, knex, sandbox, mails, previewUrl, keep }) {
     response.redirect(303, previewUrl(user === null ? 'add' : 'update', contactId));
   });
 
-  if (sandbox !== undefined) router.use('/demo/contacts', accountRoutes(sandbox, keep));
+  router.use('/demo', express.json({ limit: '10kb' }), onlyJson);
+  router.post('/demo/replay', async (_request, response) => {
+    response.json({ count: await site.webhook.deadLetters.replay() });
+  });
+  if (sandbox === undefined) return router;
+  router.put('/demo/outage', (request, response) => {
+    outage.set(request.body.isDown === true);
+    response.json({});
+  });
+  router.use('/demo/contacts', accountRoutes(sandbox, keep));
   return router;
+}
+
+/** Ontraport's API, down or not. */
+class Outage {
+  #fault;
+
+  constructor(sandbox) {
+    this.sandbox = sandbox;
+  }
+
+  get isOn() {
+    return this.#fault !== undefined;
+  }
+
+  set(isOn) {
+    if (isOn) {
+      this.#fault ??= this.sandbox.fail({ with: 'error500', times: Infinity });
+      return;
+    }
+    this.#fault?.remove();
+    this.#fault = undefined;
+  }
 }
 
 /** What the page does in the account, as a person would do it in Ontraport. */
 function accountRoutes(sandbox, keep) {
   const router = express.Router();
-  router.use(express.json({ limit: '10kb' }));
-  // A form of another website cannot send JSON without the browser asking us first.
-  router.use((request, response, next) => {
-    if (request.is('json')) next();
-    else response.status(415).json({ message: 'Send JSON.' });
-  });
 
   router.post('/', async (request, response) => {
     const fields = fieldsOf(request.body);
@@ -135,34 +162,10 @@ const shownUser = ({ id, contact_id, username, email, role, tags, meta }, mails)
   isWelcomed: mails.some(({ to }) => to === email),
 });
 
-const shownDelivery = ({ number, contactId, status, json, body, error }) => ({
-  number,
-  contactId,
-  action: json?.action,
-  status,
-  outcome: error ?? json?.code ?? told(json ?? {}),
-  answer: json === undefined ? body : JSON.stringify(json, null, 2),
-});
-
-const told = ({ outcome = '', reason, warnings = [] }) =>
-  [reason === undefined ? outcome : `${outcome}: ${reason}`, ...warnings.map(({ code }) => code)].join(', ');
-
-/** With a real account nobody knows what was sent; what arrived is told by the middleware's events. */
-function rememberWebhooks(webhook) {
-  const webhooks = [];
-  let number = 0;
-  const remember = (shown) => {
-    webhooks.push({ number: ++number, ...shown });
-    if (webhooks.length > SHOWN_WEBHOOKS) webhooks.shift();
-  };
-  webhook.on('webhook.processed', (event) => {
-    const { action, contactId, dryRun } = event;
-    remember({ action, contactId, status: 200, outcome: dryRun ? `dry run: ${told(event)}` : told(event) });
-  });
-  webhook.on('webhook.failed', ({ action, contactId, status, code, detail }) => {
-    remember({ action, contactId, status, outcome: code, answer: detail });
-  });
-  return webhooks;
+/** A form of another website cannot send JSON without the browser asking us first. */
+function onlyJson(request, response, next) {
+  if (request.is('json')) next();
+  else response.status(415).json({ message: 'Send JSON.' });
 }
 
 /**

@@ -1,4 +1,5 @@
-// The demo's database: the site's users and, where its Ontraport is a make-believe one, what that has to remember meanwhile.
+// The demo's database: the site's users, the webhooks that wait and, where its Ontraport is a make-believe one, what that has to
+// remember meanwhile.
 const { mkdirSync } = require('node:fs');
 const path = require('node:path');
 const createKnex = require('knex');
@@ -39,6 +40,13 @@ async function refuseOtherAccount(knex, file, isReal) {
   }
 }
 
+/** Empties the tables of the site: a story that was cut short is told from its beginning. */
+async function startAfresh(knex) {
+  for (const table of ['wpf_users', 'wpf_webhooks', 'wpf_lanes']) {
+    if (await knex.schema.hasTable(table)) await knex(table).delete();
+  }
+}
+
 /** What the account has to remember, as it was kept last; `undefined` where it was not yet. */
 async function loadAccount(knex) {
   if (!(await knex.schema.hasTable(ACCOUNT_TABLE))) {
@@ -56,4 +64,4 @@ async function keepAccount(knex, remembered) {
   await knex(ACCOUNT_TABLE).insert(row).onConflict('id').merge();
 }
 
-module.exports = { keepAccount, loadAccount, openDatabase, refuseOtherAccount };
+module.exports = { keepAccount, loadAccount, openDatabase, refuseOtherAccount, startAfresh };

@@ -16,7 +16,7 @@ const {
   webhookUrls,
 } = require('./account');
 const { createDashboard } = require('./dashboard');
-const { keepAccount, loadAccount, openDatabase, refuseOtherAccount } = require('./database');
+const { keepAccount, loadAccount, openDatabase, refuseOtherAccount, startAfresh } = require('./database');
 const { createSite } = require('./site');
 const { StoryError, tellStory } = require('./story');
 
@@ -25,7 +25,7 @@ const isOnce = process.argv.includes('--once');
 const isReal = env.ONTRAPORT_APP_ID !== undefined || env.ONTRAPORT_API_KEY !== undefined;
 const say = (text) => console.log(text);
 
-/** Where the users are. Those of a real account are none of the make-believe one's. */
+/** Where the users and the webhooks are. Those of a real account are none of the make-believe one's. */
 const file = isOnce
   ? ':memory:'
   : (env.DEMO_DATABASE ?? path.join(__dirname, isReal ? 'ontraport.sqlite' : 'demo.sqlite'));
@@ -53,6 +53,9 @@ async function main() {
   running.push(() => knex.destroy());
   await refuseOtherAccount(knex, file, isReal);
   const remembered = isReal ? undefined : await loadAccount(knex);
+  // Before there is a site: it goes on at once with the webhooks that wait.
+  if (remembered !== undefined) restoreContacts(sandbox, remembered.contacts);
+  else if (!isReal) await startAfresh(knex);
 
   // One key for Ontraport, another for a person with a browser, who is shown values.
   const accessKey = randomBytes(24).toString('hex');
@@ -72,6 +75,7 @@ async function main() {
     fields: isReal ? {} : { plan: FIELDS.plan },
     returnPassword: returnPassword(),
     sendMail: (mail) => void mails.push(mail),
+    logger: isKept ? undefined : withoutSurprise(console),
   });
   const previewUrl = (action, contactId) =>
     webhookUrls('', previewKey)[action].replace('[Contact ID]', encodeURIComponent(contactId));
@@ -94,22 +98,19 @@ async function main() {
 
   if (sandbox === undefined) sayHowToConnect(accessKey, siteUrl);
   else if (remembered === undefined) {
-    // A story that was cut short is told from its beginning.
-    await knex('wpf_users').delete();
     addAutomations(sandbox, webhookUrls(siteUrl, accessKey));
     say('A site and an Ontraport account, both on this machine. This is what happens between them:\n');
-    await tellStory({ sandbox, users: site.users, siteUrl, mails, say });
+    await tellStory({ sandbox, site, siteUrl, mails, say });
     addContacts(sandbox);
   } else {
-    restoreContacts(sandbox, remembered.contacts);
     addAutomations(sandbox, webhookUrls(siteUrl, accessKey));
     say(`A site and an Ontraport account, both on this machine, as you left them.
 Delete ${shownFile} to start afresh, with the story of what happens between them.`);
   }
   if (sandbox !== undefined) {
     isTold = true;
-    await keep();
     site.webhook.on('webhook.processed', keep);
+    await keep();
   }
   if (isOnce) {
     say('\nThe story held.');
@@ -130,6 +131,20 @@ Delete ${shownFile} to start afresh, with the story of what happens between them
 
 async function stop() {
   for (const end of running.splice(0).reverse()) await end();
+}
+
+/** A logger without the warning that webhooks in memory do not survive the process: here that was asked for. */
+function withoutSurprise(logger) {
+  const quiet = () => undefined;
+  const line = (message) => `wp-fusion-webhook: ${message}`;
+  return {
+    debug: quiet,
+    info: quiet,
+    warn: (details, message) => {
+      if (!message.includes('database is in memory')) logger.warn(line(message), details);
+    },
+    error: (details, message) => logger.error(line(message), details),
+  };
 }
 
 function returnPassword() {

@@ -1,14 +1,14 @@
 // The site: an Express site with a login, whose users come from Ontraport. This is the file to copy from.
 const express = require('express');
 const { BcryptHasher, wpFusionWebhook } = require('wp-fusion-webhook');
-const { KnexUserRepository, migrate } = require('wp-fusion-webhook/knex');
+const { KnexUserRepository, KnexWebhookQueue, migrate } = require('wp-fusion-webhook/knex');
 
 /**
- * Makes the site, with its users in the database behind `knex`: SQLite here, PostgreSQL, MySQL and MariaDB alike. `app` is an
- * Express app like any other. At the end close the server, then `webhook`, then the database.
+ * Makes the site, with its users and the webhooks that wait in the database behind `knex`: SQLite here, PostgreSQL, MySQL and
+ * MariaDB alike. `app` is an Express app like any other. At the end close the server, then `webhook`, then the database.
  */
-async function createSite({ knex, accessKey, crm, fields, returnPassword, sendMail }) {
-  await migrate(knex); // makes the table wpf_users where there is none
+async function createSite({ knex, accessKey, crm, fields, returnPassword, sendMail, logger }) {
+  await migrate(knex); // makes the tables wpf_… where there are none
   const users = new KnexUserRepository(knex);
   const passwords = new BcryptHasher();
 
@@ -16,11 +16,13 @@ async function createSite({ knex, accessKey, crm, fields, returnPassword, sendMa
     accessKey,
     crm,
     users,
+    queue: new KnexWebhookQueue(knex), // a webhook is stored, answered with 202, and worked off a moment later
     fields: { company: { from: 'company', blank: 'clear' }, ...fields },
     roles: { assignable: ['subscriber', 'customer'], default: 'subscriber' },
     passwordHasher: passwords,
     returnPassword,
     notifier: { sendWelcome: async ({ user }) => sendMail({ to: user.email, subject: 'Welcome' }) },
+    logger,
   });
 
   const app = express();

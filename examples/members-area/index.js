@@ -81,14 +81,14 @@ Its tables are in the schema ${schema}, which goes when it ends.\n`);
   });
   running.push(() => site.webhook.close()); // also where it never comes to listen
   const app = express();
-  if (sandbox !== undefined) app.use('/order-form', createOrderForm(sandbox));
+  if (sandbox !== undefined) app.use('/order-form', createOrderForm(sandbox, site.webhook));
   app.use(site.app);
 
   const siteUrl = await listen(app, site.webhook);
   if (sandbox === undefined) sayWhatToPaste(siteUrl);
   else addAutomations(sandbox, webhookUrls(siteUrl, accessKey));
   if (isOnce) {
-    await playWalkThrough({ knex, sandbox, siteUrl, say });
+    await playWalkThrough({ knex, sandbox, webhook: site.webhook, siteUrl, say });
     await stop();
     say('\nThe walk-through held.');
     return;
@@ -132,7 +132,7 @@ async function playMigrations(knex) {
   const left = await users.check();
   for (const { severity, message } of left) say(`  ${severity}: ${message}`);
   if (left.length > 0) throw new WalkThroughError('The second migration should have added everything.');
-  say('\nThe second migration, which is users.prepareTable(), has added it.\n');
+  say('\nThe second migration, which is users.prepareTable(), has added it; the third has made the queue.\n');
 }
 
 function sayWhatToTry(siteUrl) {

@@ -4,6 +4,7 @@ const express = require('express');
 const { PASSWORD_FIELD } = require('./account');
 const course = require('./course');
 const { html, page } = require('./pages');
+const { workedOff } = require('./worked-off');
 
 const form = html`<p>Any name and email will do: with one that the site knows, its member gets the course; with another, a new
       member is made.</p>
@@ -14,7 +15,7 @@ const form = html`<p>Any name and email will do: with one that the site knows, i
     <button type="submit" name="what" value="return" class="quiet">Give it back</button>
   </form>`;
 
-function createOrderForm(sandbox) {
+function createOrderForm(sandbox, webhook) {
   const router = express.Router();
   router.use(express.urlencoded({ extended: false, limit: '10kb' }));
   router.get('/', (_request, response) => {
@@ -30,7 +31,7 @@ function createOrderForm(sandbox) {
       id ??= sandbox.addContact({ firstname: String(firstname), email: String(email) });
       sandbox.tag(id, course.tag);
     } else if (id !== undefined) sandbox.untag(id, course.tag);
-    await sandbox.settled();
+    await workedOff(sandbox, webhook);
     const answers = sandbox.deliveries.slice(sent);
     const body = html`<section class="card">
         <p>${what === 'order' ? 'Thank you. The contact has the tag' : 'The contact no longer has the tag'} “${course.tag}”.</p>

@@ -3,7 +3,7 @@
 const path = require('node:path');
 const express = require('express');
 const { BcryptHasher, wpFusionWebhook } = require('wp-fusion-webhook');
-const { KnexUserRepository } = require('wp-fusion-webhook/knex');
+const { KnexUserRepository, KnexWebhookQueue } = require('wp-fusion-webhook/knex');
 const course = require('./course');
 const { createMembers, mapping } = require('./members');
 const { closedPage, coursePage, loginPage, memberPage, messagePage } = require('./pages');
@@ -25,6 +25,7 @@ function createSite({ knex, crm, accessKey, returnPassword, sessionSecret, order
     accessKey,
     crm,
     users: new KnexUserRepository(knex, mapping),
+    queue: new KnexWebhookQueue(knex), // stored, answered with 202, and worked off a moment later
     fields: { company: { from: 'company', blank: 'clear' } },
     roles: { assignable: ['member'], default: 'member' }, // teachers and admins are out of a webhook's reach
     passwordHasher: passwords,

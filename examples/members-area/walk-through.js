@@ -1,17 +1,18 @@
 // The walk-through, played: what a person would try by hand is done over HTTP, as a browser does it, and checked.
 const { OLD_MEMBERS, PASSWORD_FIELD } = require('./account');
 const course = require('./course');
+const { workedOff } = require('./worked-off');
 
 /** A step of the walk-through did not hold. */
 class WalkThroughError extends Error {}
 
 /** Throws a WalkThroughError that names the step which did not hold. */
-async function playWalkThrough({ knex, sandbox, siteUrl, say }) {
-  /** Does something in the account and gives what the site answered to the webhooks of it. */
+async function playWalkThrough({ knex, sandbox, webhook, siteUrl, say }) {
+  /** Does something in the account, waits until it is worked off, and gives what the site answered to the webhooks of it. */
   const answersTo = async (act) => {
     const sent = sandbox.deliveries.length;
     act();
-    await sandbox.settled();
+    await workedOff(sandbox, webhook);
     return sandbox.deliveries
       .slice(sent)
       .map(({ json, status }) => `${json?.action}: ${status} ${json?.outcome}`);
@@ -28,8 +29,8 @@ async function playWalkThrough({ knex, sandbox, siteUrl, say }) {
   const [contact] = sandbox.contacts();
   let answers = await answersTo(() => sandbox.tag(contact.id, course.tag));
   expect(
-    answers.includes('add: 200 updated'),
-    'the webhook of an old member is answered with updated',
+    answers.includes('add: 202 queued'),
+    'the webhook of an old member is answered with 202, queued',
     answers,
   );
   const row = await knex('members').where({ email_address: old.email_address }).first();
@@ -38,16 +39,17 @@ async function playWalkThrough({ knex, sandbox, siteUrl, say }) {
   expect((await olga(course.path)) === 200, 'the course is open to an old member with the tag');
   expect((await logIn(siteUrl, old.email_address, old.password)) !== undefined, 'her old password stays');
   say(
-    `  Her contact gets the tag "${course.tag}". The same member, found by her email, is in: the course is open.`,
+    `  Her contact gets the tag "${course.tag}". A webhook tells the site, is answered with 202, and is worked off:`,
   );
+  say('  the same member, found by her email, is in, and the course is open.');
 
   let newId;
   answers = await answersTo(() => {
     newId = sandbox.addContact({ firstname: 'Mary', email: 'mary@example.com', tags: [course.tag] });
   });
   expect(
-    answers.includes('add: 200 created'),
-    'the webhook of a new contact is answered with created',
+    answers.includes('add: 202 queued'),
+    'the webhook of a new contact is answered with 202, queued',
     answers,
   );
   expect((await count()) === before + 1, 'a new contact becomes one member');
@@ -61,13 +63,14 @@ async function playWalkThrough({ knex, sandbox, siteUrl, say }) {
 
   answers = await answersTo(() => sandbox.untag(newId, course.tag));
   expect(
-    answers.includes('update_tags: 200 updated'),
-    'the webhook of a lost tag is answered with updated',
+    answers.includes('update_tags: 202 queued'),
+    'the webhook of a lost tag is answered with 202, queued',
     answers,
   );
   expect((await mary(course.path)) === 403, 'the course is closed without the tag');
   expect((await mary('/')) === 200, 'she is a member still');
   expect((await olga(course.path)) === 200, 'it stays open to others');
+  expect((await webhook.queueCounts()).dead === 0, 'no webhook is given up');
   say('  The tag is taken from her. The course is closed to her at once, and open to Olga still.');
 }
 

@@ -101,6 +101,12 @@ export function isTransient(error: unknown): boolean {
   );
 }
 
+/** Whether a table is not there. */
+export function isMissingTable(error: unknown): boolean {
+  const { code, errno, message } = fieldsOf(error);
+  return code === '42P01' || errno === 1146 || String(message).includes('no such table: ');
+}
+
 /** Whether PostgreSQL could not read the text as the column's type: no row has such an id. */
 export function isUnreadableValue(error: unknown): boolean {
   return ['22P02', '22003'].includes(String(fieldsOf(error).code));

@@ -15,5 +15,6 @@ export type {
   Through,
   UserColumns,
 } from './users/mapping';
-export { knexMigrationSource, migrate, type KnexMigrationSource } from './migrate';
+export { KnexWebhookQueue, type KnexWebhookQueueOptions } from './queue/webhook-queue';
+export { knexMigrationSource, migrate, type KnexMigrationSource, type MigrateOptions } from './migrate';
 export type { KnexLike, Row } from './knex-like';

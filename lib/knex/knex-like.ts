@@ -15,6 +15,8 @@ export type Row = Record<string, unknown>;
 export interface Raw extends PromiseLike<unknown> {
   /** The SQL with its bindings in place. */
   toString(): string;
+  /** Runs it on this connection of the pool. */
+  connection(connection: object): this;
 }
 
 /** A query under construction. */
@@ -42,11 +44,25 @@ export interface Query<Result = Row[]> extends PromiseLike<Result> {
   delete(): Query<number>;
 }
 
+/** How a transaction is to be run. */
+export interface TransactionSettings {
+  readonly isolationLevel?: 'read committed';
+  /** The connection to run it on, which stays taken; without it one of the pool is. */
+  readonly connection?: object;
+}
+
 /** Knex, as the code of this folder sees it. */
 export interface Database {
   (table: string): Query;
   raw(sql: string, bindings?: readonly unknown[]): Raw;
-  transaction<Value>(work: (transaction: Database) => Promise<Value>): Promise<Value>;
+  transaction<Value>(
+    work: (transaction: Database) => Promise<Value>,
+    settings?: TransactionSettings,
+  ): Promise<Value>;
   readonly isTransaction?: boolean;
-  readonly client: { readonly dialect?: unknown };
+  readonly client: {
+    readonly dialect?: unknown;
+    acquireConnection(): Promise<object>;
+    releaseConnection(connection: object): Promise<void>;
+  };
 }

@@ -2,8 +2,10 @@
 import { ConfigurationError } from '../errors';
 import { dialectOf, type DialectName } from './dialect';
 import type { Database, KnexLike } from './knex-like';
+import { QUEUE_TABLES, createQueueTables, hasQueueTables } from './queue/tables';
 import { columnsOf } from './schema';
 import { withSchemaLock } from './schema-lock';
+import { refuseUnknownOptions } from '../unknown-options';
 import { OWN_USERS_TABLE, resolveMapping } from './users/mapping';
 import { addMissing } from './users/prepare';
 
@@ -36,21 +38,44 @@ const CREATE_USERS: Readonly<Record<DialectName, string>> = {
     character set utf8mb4 collate utf8mb4_bin`,
 };
 
+/** Options of {@link migrate} and {@link knexMigrationSource}. */
+export interface MigrateOptions {
+  /** `false` leaves `wpf_users` out: for sites with a users table of their own, or another place for users. Default `true`. */
+  readonly users?: boolean | undefined;
+}
+
 /**
- * Makes the tables of this package, each named `wpf_…`, and brings older ones up to date: today `wpf_users`, where
- * `KnexUserRepository` without options has its users. A site with a users table of its own needs
- * `KnexUserRepository.prepareTable()` instead.
+ * Makes the tables of this package, each named `wpf_…`, and brings older databases up to date: `wpf_users`, where
+ * `KnexUserRepository` without options has its users, and `wpf_lanes`, `wpf_webhooks` and `wpf_positions` of
+ * `KnexWebhookQueue`. A site with a users table of its own says `{ users: false }`, and needs
+ * `KnexUserRepository.prepareTable()` beside it.
  *
  * Can be called at every start and from several processes at once: it takes a lock, and does nothing where nothing is missing.
  * On PostgreSQL and SQLite all or nothing; MySQL and MariaDB commit each statement, and the next call goes on.
  *
  * @param knex the host's Knex, or a transaction of it. It stays open.
+ * @param options which tables.
  *
  * @example
  * await migrate(knex);
  * const users = new KnexUserRepository(knex);
+ * const queue = new KnexWebhookQueue(knex);
  */
-export async function migrate(knex: KnexLike): Promise<void> {
+export async function migrate(knex: KnexLike, options: MigrateOptions = {}): Promise<void> {
+  const users = wantsUsers(options);
+  if (users) await migrateUsers(knex);
+  await migrateQueue(knex);
+}
+
+function wantsUsers(options: MigrateOptions): boolean {
+  refuseUnknownOptions(options, ['users']);
+  const { users = true } = options;
+  // For callers without types: a name of a table would count as yes.
+  if (typeof users !== 'boolean') throw new ConfigurationError('users', 'must be true or false.');
+  return users;
+}
+
+async function migrateUsers(knex: KnexLike): Promise<void> {
   const dialect = dialectOf(knex);
   const database = knex as unknown as Database;
   const isThere = async (connection: Database): Promise<boolean> =>
@@ -63,6 +88,13 @@ export async function migrate(knex: KnexLike): Promise<void> {
     });
   }
   await addMissing(database, dialect, resolveMapping({}, undefined), []);
+}
+
+async function migrateQueue(knex: KnexLike): Promise<void> {
+  const dialect = dialectOf(knex);
+  const database = knex as unknown as Database;
+  if (await hasQueueTables(database, dialect)) return;
+  await withSchemaLock(database, dialect, (locked) => createQueueTables(locked, dialect));
 }
 
 /** One migration, as Knex wants it. */
@@ -78,35 +110,49 @@ export interface KnexMigrationSource {
   getMigration(migration: string): Promise<KnexMigration>;
 }
 
-const MIGRATIONS = ['wpf_001_users'];
+/** What each migration makes, and what is lost with it. */
+interface Step {
+  readonly up: (knex: KnexLike) => Promise<void>;
+  readonly loses: string;
+}
+
+const USERS_MIGRATION = 'wpf_001_users';
+const STEPS: ReadonlyMap<string, Step> = new Map([
+  [USERS_MIGRATION, { up: migrateUsers, loses: `users. Drop ${OWN_USERS_TABLE} by hand.` }],
+  [
+    'wpf_002_queue',
+    {
+      up: migrateQueue,
+      loses: `webhooks that wait. Drop ${[...QUEUE_TABLES.keys()].join(', ')} by hand.`,
+    },
+  ],
+]);
 
 /**
  * The same as {@link migrate}, as a source for `knex.migrate`. Give it a `tableName` of its own: Knex refuses to run where its
  * table names migrations that the source does not know. In a folder of migrations one line is enough:
- * `exports.up = (knex) => migrate(knex)`.
+ * `exports.up = (knex) => migrate(knex)`; a later version of this package that adds a table needs another such file.
  *
- * Rolling back is refused: it would delete the site's users. Drop the table by hand where that is meant.
+ * Rolling back is refused: it would delete the site's users and webhooks. Drop the tables by hand where that is meant.
+ *
+ * @param options which tables. Keep to one choice: Knex refuses a source without a migration that it ran before.
  *
  * @example
  * await knex.migrate.latest({ migrationSource: knexMigrationSource(), tableName: 'wpf_migrations' });
  */
-export function knexMigrationSource(): KnexMigrationSource {
+export function knexMigrationSource(options: MigrateOptions = {}): KnexMigrationSource {
+  const hasUsers = wantsUsers(options);
+  const names = [...STEPS.keys()].filter((name) => hasUsers || name !== USERS_MIGRATION);
   return {
-    getMigrations: () => Promise.resolve([...MIGRATIONS]),
+    getMigrations: () => Promise.resolve([...names]),
     getMigrationName: (migration) => migration,
     getMigration: (migration) => {
-      if (!MIGRATIONS.includes(migration)) {
+      const step = names.includes(migration) ? STEPS.get(migration) : undefined;
+      if (step === undefined) {
         return Promise.reject(new ConfigurationError('migrationSource', `has no migration ${migration}.`));
       }
-      return Promise.resolve({
-        up: migrate,
-        down: () =>
-          Promise.reject(
-            new Error(
-              `${migration} is not rolled back: that would delete users. Drop ${OWN_USERS_TABLE} by hand.`,
-            ),
-          ),
-      });
+      const refusal = `${migration} is not rolled back: that would delete ${step.loses}`;
+      return Promise.resolve({ up: step.up, down: () => Promise.reject(new Error(refusal)) });
     },
   };
 }

@@ -190,10 +190,16 @@ function gathered(rows: readonly Row[]): UniqueIndex[] {
  * What `raw` gives, as rows: each driver wraps them in its own way. The names in the queries are single words in small letters,
  * so that a host's Knex that renames columns on their way (`wrapIdentifier`, `postProcessResponse`) leaves them as they are.
  */
-async function rowsOf(database: Database, sql: string, bindings: readonly unknown[]): Promise<Row[]> {
-  const result = await database.raw(sql, bindings);
+export async function rowsOf(
+  database: Database,
+  sql: string,
+  bindings: readonly unknown[],
+  connection?: object,
+): Promise<Row[]> {
+  const query = database.raw(sql, bindings);
+  const result = await (connection === undefined ? query : query.connection(connection));
   if (Array.isArray(result)) return (Array.isArray(result[0]) ? result[0] : result) as Row[];
-  return (result as { rows: Row[] }).rows;
+  return (result as { rows?: Row[] }).rows ?? [];
 }
 
 function split(table: string): { schema: string | null; name: string } {

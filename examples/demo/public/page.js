@@ -58,6 +58,8 @@ function show(state) {
   byId('lead-real').hidden = state.hasAccount;
   byId('no-users').hidden = state.users.length > 0;
   byId('no-webhooks').hidden = state.webhooks.length > 0;
+  byId('outage').checked = state.isDown;
+  showQueue(state.queue);
   const news = [
     ...showList('contact', state.contacts, (contact) => contact.id, state),
     ...showList('user', state.users, (user) => user.id, state),
@@ -76,9 +78,10 @@ const kinds = {
     atTop: false,
   },
   webhook: {
-    make: makeWebhook,
+    make: () => copy('webhook-template'),
     fill: fillWebhook,
-    news: ({ action, contactId, outcome }) => `Webhook ${action ?? ''} for contact ${contactId}: ${outcome}.`,
+    news: ({ action, contactId, state, outcome }) =>
+      `Webhook ${action ?? ''} for contact ${contactId}: ${[state, outcome].filter(Boolean).join(', ')}.`,
     atTop: true,
   },
 };
@@ -245,30 +248,35 @@ byId('login').addEventListener('submit', async (event) => {
 
 // Webhooks
 
-function makeWebhook({ answer }) {
-  const element = copy('webhook-template');
-  if (answer === undefined) {
-    // Nothing to open: a line is enough.
-    const line = document.createElement('div');
-    line.className = 'line';
-    line.append(...element.querySelector('summary').childNodes);
-    element.replaceChildren(line);
-  }
-  return element;
-}
+const STATE_COLOURS = { queued: 'wait', done: 'good', dead: 'bad', failed: 'warn' };
 
-function fillWebhook(element, { number, action, contactId, status, outcome, answer }) {
+function fillWebhook(element, { number, action, contactId, state, outcome, told }) {
   fillText(element, {
     number: `#${number}`,
     action: action ?? 'webhook',
     contact: contactId === null ? '' : `contact ${contactId}`,
-    status: status ?? 'none',
+    state,
     outcome,
-    ...(answer === undefined ? {} : { answer }),
+    told,
   });
-  const kind = status === null || status >= 500 ? 'bad' : status >= 400 ? 'warn' : 'good';
   // A demo that was started anew counts from 1 again.
-  element.querySelector('.status').className = `status ${kind}`;
+  element.querySelector('.status').className = `status ${STATE_COLOURS[state]}`;
 }
+
+function showQueue({ waiting, dead }) {
+  const waits = waiting === 0 ? 'The queue is empty.' : `${waiting} in the queue.`;
+  const text = dead === 0 ? waits : `${waits} ${dead} given up.`;
+  if (byId('queue').textContent !== text) byId('queue').textContent = text;
+  const replay = byId('replay');
+  // Who has just pressed it is not left without a place.
+  if (dead === 0 && document.activeElement === replay) byId('webhooks-title').focus();
+  replay.hidden = dead === 0;
+}
+
+byId('replay').addEventListener('click', () => void send('POST', '/demo/replay', {}));
+
+byId('outage').addEventListener('change', (event) => {
+  void send('PUT', '/demo/outage', { isDown: event.target.checked });
+});
 
 void refresh();

@@ -43,16 +43,20 @@ import {
 import {
   crmClientContract,
   userRepositoryContract,
+  webhookQueueContract,
   type CrmCapabilities,
   type CrmClientContractOptions,
   type CrmContact,
   type CrmFailure,
   type CrmScene,
+  type QueueCapabilities,
+  type QueueScene,
   type RepositoryCapabilities,
   type RepositoryScene,
   type StoredUser,
   type TestRunner,
   type UserRepositoryContractOptions,
+  type WebhookQueueContractOptions,
 } from 'wp-fusion-webhook/testing';
 
 // Users in SQL
@@ -131,6 +135,13 @@ const crmOptions = (client: CrmClient): CrmClientContractOptions => ({
   capabilities: crmCapabilities,
 });
 
+const queueCapabilities: QueueCapabilities = { results: false, positions: false };
+const queueOptions = (scene: QueueScene): WebhookQueueContractOptions => ({
+  runner,
+  open: () => Promise.resolve(scene),
+  capabilities: queueCapabilities,
+});
+
 async function main(): Promise<void> {
   assert.deepEqual(await source.getMigrations(), ['wpf_001_users']);
   await assert.rejects(open({} as KnexLike), /must be a Knex instance/);
@@ -148,6 +159,9 @@ async function main(): Promise<void> {
   const before = names.length;
   crmClientContract(crmOptions({} as CrmClient));
   assert.ok(names.length > before);
+  const beforeQueue = names.length;
+  webhookQueueContract(queueOptions({ queue: {} as QueueScene['queue'] }));
+  assert.ok(names.length > beforeQueue + 100);
 }
 
 // A failure is an unhandled rejection, which ends the process.

@@ -1,0 +1,11 @@
+// Small things that the tests of delivery share.
+export { ACCESS_KEY } from '../actions/site';
+
+/** A little time before somebody looks or tries again. */
+export const pause = (milliseconds = 20): Promise<void> =>
+  new Promise((resolve) => setTimeout(resolve, milliseconds));
+
+/** Resolves when a condition holds, or throws what `isHopeless` says. For conditions that a database is asked about. */
+export async function untilAsked(condition: () => Promise<boolean>): Promise<void> {
+  while (!(await condition())) await pause(50);
+}

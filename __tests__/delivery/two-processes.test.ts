@@ -1,0 +1,44 @@
+// Two processes on one database share the work: no contact is in the hands of both at any time, also when one of them dies.
+import { availableDatabases } from '../knex/databases';
+import { randomOf } from '../../lib/testing/sandbox/random';
+import { SEED, SIZE, TIMEOUT_MS } from './size';
+import { Trial } from './trial';
+
+/** So long that a busy machine does not take a contact from a process that is only slow. */
+const LEASE_MS = 5000;
+
+let trial: Trial | undefined;
+afterEach(async () => {
+  await trial?.close();
+  trial = undefined;
+});
+
+test.each(availableDatabases())(
+  '%s: a contact is with one process at a time, one of which dies twice',
+  async (database) => {
+    trial = await Trial.open({ database, seed: SEED, portions: 1, ...SIZE.trouble });
+    const { world, senders } = trial;
+    const start = () => world.startSite({ queue: { leaseMs: LEASE_MS }, watch: world.folder('in-work') });
+    const first = await start();
+    let second = await start();
+    trial.sites = [first, second];
+    const random = randomOf(SEED);
+    for (let death = 0; death < 2; death += 1) {
+      const before = senders.accepted.length;
+      const portion = Math.floor(SIZE.trouble.webhooks / 3);
+      trial.release(portion);
+      await trial.accepted(before + Math.ceil(random() * portion * 0.8));
+      await second.kill();
+      second = await start();
+      trial.sites = [first, second];
+    }
+    const facts = await trial.end();
+    expect(trial.wrong(facts)).toBe('');
+    // Both had their part.
+    const workers = new Set(facts.ledger.filter(({ what }) => what === 'afterCreate').map(({ pid }) => pid));
+    expect(workers.size).toBeGreaterThan(1);
+    const ends = await Promise.all([first.close(), second.close()]);
+    expect(ends.map(({ code }) => code)).toEqual([0, 0]);
+  },
+  TIMEOUT_MS,
+);
