@@ -13,6 +13,13 @@ const results = [
   run('500 random interleavings on every database, two processes', 'npx jest __tests__/knex/races.test.ts', {
     FC_RUNS: '500',
   }),
+  run('the kill test, outages, two processes and bursts, whole', 'npx jest -i __tests__/delivery', {
+    DELIVERY_SIZE: 'whole',
+  }),
+  run(
+    'the queue’s contract on every database, three times',
+    'for round in 1 2 3; do npx jest __tests__/knex/queue || exit 1; done',
+  ),
   run(
     'the repositories’ contract on every database, three times',
     'for round in 1 2 3; do npx jest __tests__/knex/contract.test.ts || exit 1; done',
