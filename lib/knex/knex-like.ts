@@ -45,7 +45,7 @@ export interface Query<Result = Row[]> extends PromiseLike<Result> {
 }
 
 /** How a transaction is to be run. */
-export interface TransactionSettings {
+interface TransactionSettings {
   readonly isolationLevel?: 'read committed';
   /** The connection to run it on, which stays taken; without it one of the pool is. */
   readonly connection?: object;

@@ -65,9 +65,9 @@ const FORGET_EVERY_MS = 60_000;
  * Not promised: that the order among different contacts is that of their webhooks. Not for SQLite files on network drives.
  *
  * @throws ConfigurationError at construction for a wrong option, and for a Knex transaction: a webhook must not vanish with
- * somebody's rollback. `put` throws a WpFusionError with the code `INVALID_REQUEST` for what cannot be stored: a contact id of more than 255
- * characters, a queue's name of more than 64. Else its methods throw what the database says, without the SQL and its values, as an `Error`
- * named `DatabaseError`.
+ * somebody's rollback. `put` throws a WpFusionError with the code `INVALID_REQUEST` for what cannot be stored: a contact id of
+ * more than 255 characters, a queue's name of more than 64. Else its methods throw what the database says, without the SQL and
+ * its values, as an `Error` named `DatabaseError`.
  *
  * @example
  * await migrate(knex);
