@@ -188,7 +188,7 @@ describe.each(WAYS)('%s', (way) => {
     });
 
     test('one that is deleted after its page was read fails nobody else', async () => {
-      const { sandbox, site, member, users } = await open(way, { timeoutMs: 1000 });
+      const { sandbox, site, member, users } = await open(way, { timeoutMs: 5000 });
       const ids = await times(10, () => member({ f2: 'gold' }, { meta: { plan: 'silver' } }));
       const read = sandbox.hold({ where: isRead, times: 1 });
       const walk = site.webhook.reconcile({ since: anHourAgo() });
