@@ -2,7 +2,7 @@
 // the CRM, never more than it allows.
 import { availableDatabases } from '../knex/databases';
 import { ACCESS_KEY, pause, untilAsked } from './common';
-import { say, SIZE, TIMEOUT_MS } from './size';
+import { isWhole, say, SIZE, TIMEOUT_MS } from './size';
 import type { SiteProcess } from './site-process';
 import { World } from './world';
 
@@ -68,7 +68,8 @@ const areTagged = async (tag: string): Promise<boolean> => {
   return users.length === world.contactIds.length && users.every(({ tags }) => tags.includes(tag));
 };
 
-test.each(availableDatabases())(
+// The calls to the CRM are the same whatever the database: one of them is enough for every change.
+test.each(availableDatabases(...(isWhole ? [] : (['SQLite'] as const))))(
   `%s: ${SIZE.burst} webhooks for as many contacts`,
   async (database) => {
     world = await World.open({

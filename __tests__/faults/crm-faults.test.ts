@@ -123,7 +123,7 @@ async function play(
   const scene = await startScene(isNew ? 'no user' : place.start, {
     ...(fault === 'hang' ? { client: { timeoutMs: 400 } } : {}),
     // A contact that does not exist is waited for until the time is over.
-    ...(code === 'CONTACT_NOT_FOUND' ? { timeoutMs: 800 } : {}),
+    ...(code === 'CONTACT_NOT_FOUND' ? { timeoutMs: 1500 } : {}),
   });
   const { sandbox, users } = scene;
   const before = users.all();
