@@ -223,3 +223,20 @@ describe('a failure', () => {
     expect(users.all()).toHaveLength(1);
   });
 });
+
+test('what a newer version has stored is kept until that is back', async () => {
+  const { sandbox, queue, failed } = await open();
+  const id = sandbox.addContact({ email: 'mary@example.com' });
+  await queue.put('default', id, { action: 'dance', receivedAt: 0 });
+  await until(() => failed.length === 1);
+  expect(failed).toMatchObject([{ action: 'dance', code: 'INTERNAL_ERROR', willRetry: true }]);
+  expect(await queue.counts('default')).toMatchObject({ waiting: 1, dead: 0 });
+});
+
+test('a job that cannot be read stops nobody', async () => {
+  const { sandbox, queue, users, site } = await open();
+  await queue.put('default', '99', { action: 'add', role: 7, receivedAt: 0 } as never);
+  await site.ping('add', sandbox.addContact({ email: 'mary@example.com' }));
+  await until(() => users.all().length === 1);
+  expect(await queue.counts('default')).toMatchObject({ waiting: 1, dead: 0 });
+});

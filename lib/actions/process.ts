@@ -1,4 +1,5 @@
 // A webhook becomes a result: which action runs, and with what.
+import { WpFusionError } from '../errors';
 import { SETTLE, type Webhook } from '../queue/webhook';
 import type { Result } from '../result';
 import { add } from './add';
@@ -46,6 +47,10 @@ function dispatch(run: Run): Promise<Result> {
     case SETTLE:
       return settle(run);
     default:
+      // Stored by a newer version, which has to be there to know what it means: kept, and tried again.
+      if (run.conditions.isExclusive) {
+        throw new WpFusionError('INTERNAL_ERROR', `This version does not know the stored action ${action}.`);
+      }
       // `test` says that the key is right and the site is reached; there is nothing else to do.
       return Promise.resolve(run.result('ok'));
   }

@@ -14,7 +14,8 @@ export function merge(contactId: string, jobs: readonly StoredJob[], roles: Role
   const all = jobs.map(({ job }) => job);
   const asked = all.map(({ role }) => role).filter((role) => role !== undefined);
   return {
-    action: BY_STRENGTH.find((action) => all.some((job) => job.action === action)) ?? SETTLE,
+    action:
+      BY_STRENGTH.find((action) => all.some((job) => job.action === action)) ?? all[0]?.action ?? SETTLE,
     contactId,
     role: asked.filter((role) => roles.match(role) !== undefined).at(-1) ?? asked.at(-1),
     emails: all.map(({ email }) => email).filter((email) => email !== undefined),

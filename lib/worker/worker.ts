@@ -171,15 +171,29 @@ export class Worker {
     const { contactId, token } = contact;
     const active = { contactId, token, startedAt: performance.now(), heldUntil };
     this.#active.add(active);
-    const work = this.#run(contact, active, batch).finally(() => {
-      this.#active.delete(active);
-      this.#work.delete(work);
-      if (this.#hasRoom()) this.#schedule(0);
-    });
+    const work = this.#run(contact, active, batch)
+      .catch((error: unknown) => this.#lost(error, contactId))
+      .finally(() => {
+        this.#active.delete(active);
+        this.#work.delete(work);
+        if (this.#hasRoom()) this.#schedule(0);
+      });
     this.#work.add(work);
   }
 
-  /** Runs what waits for one contact. Never rejects. */
+  /** Something that nobody foresaw, such as a job that no version has written. The contact comes back when its lease is over. */
+  #lost(error: unknown, contactId: string): void {
+    const { configuration, secrets } = this.#options.site;
+    const details = {
+      name: this.#name,
+      code: 'INTERNAL_ERROR',
+      contactId,
+      cause: describeError(error, secrets),
+    };
+    configuration.logger.error(details, 'A contact could not be worked on.');
+  }
+
+  /** Runs what waits for one contact. */
   async #run(contact: TakenContact, active: Active, batch: Batch): Promise<void> {
     const { site, turns, reporter, onNews } = this.#options;
     const { contactId, jobs } = contact;
