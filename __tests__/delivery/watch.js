@@ -1,6 +1,6 @@
 // Watches that a contact is in the hands of one process at a time, whatever the queue says: each process makes a file for a
 // contact that it was given, which only one can, and only for such a contact it may write a user.
-const { readFileSync, rmSync, writeFileSync } = require('node:fs');
+const { existsSync, linkSync, readFileSync, rmSync, writeFileSync } = require('node:fs');
 const { join } = require('node:path');
 
 /** Wraps a site's queue and its repository. */
@@ -63,13 +63,22 @@ class Watch {
     this.inWork.set(contactId, token);
     const file = join(this.folder, contactId);
     try {
-      writeFileSync(file, String(process.pid), { flag: 'wx' });
+      // There with its text or not at all, whenever a process is killed.
+      linkSync(this.#name(), file);
     } catch (error) {
       if (error.code !== 'EEXIST') throw error;
       const other = Number(readFileSync(file, 'utf8'));
       if (isAlive(other)) this.tell(contactId, `taken while in the hands of ${other}`);
-      writeFileSync(file, String(process.pid));
+      rmSync(file, { force: true });
+      linkSync(this.#name(), file);
     }
+  }
+
+  /** The file that tells which process this is. */
+  #name() {
+    const name = join(this.folder, `process ${process.pid}`);
+    if (!existsSync(name)) writeFileSync(name, String(process.pid));
+    return name;
   }
 
   end(contactId, token) {
