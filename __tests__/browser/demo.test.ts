@@ -74,6 +74,8 @@ describeInChromium('the demo in a browser', (openTab) => {
     await page.getByLabel('Its API is down').check();
     await contact(page, 'Ana García').getByLabel('Add User to WP').check();
     await webhookState(page, 'add', '3', 'queued').waitFor();
+    await webhook(page, 'add', '3', 'CRM_UNAVAILABLE, is tried again').waitFor();
+    await webhookState(page, 'add', '3', 'queued').waitFor();
     await page.getByText('1 in the queue.').waitFor();
     expect(await user(page, 'ana@example.com').count()).toBe(0);
 

@@ -268,12 +268,14 @@ async function checkTypeScript(project) {
   ]) {
     const exported = exportedNames(path.join(project, 'node_modules', PACKAGE, file));
     const imported = new Set(
-      ['site.ts', 'subpaths.ts'].flatMap((source) => importedNames(path.join(project, source), specifier)),
+      ['site.ts', 'subpaths.ts', 'queue.ts'].flatMap((source) =>
+        importedNames(path.join(project, source), specifier),
+      ),
     );
     const missing = exported.filter((name) => !imported.has(name));
     ensure(missing.length === 0, `no host file uses what ${specifier} exports: ${missing.join(', ')}`);
   }
-  for (const source of ['site', 'subpaths']) {
+  for (const source of ['site', 'subpaths', 'queue']) {
     await compile(project, source);
     await forAll([`built/node10/${source}.js`, `built/node16/${source}.mjs`], (file) =>
       runProgram([file], project),

@@ -6,15 +6,19 @@ import {
   type CrmClient,
   type PublicUser,
   type UserRepository,
+  type WebhookQueue,
 } from 'wp-fusion-webhook';
 import {
   knexMigrationSource,
   KnexUserRepository,
+  KnexWebhookQueue,
   migrate,
   type ExtraValues,
   type KnexLike,
   type KnexMigrationSource,
   type KnexUserRepositoryOptions,
+  type KnexWebhookQueueOptions,
+  type MigrateOptions,
   type MetaColumn,
   type MetaMapping,
   type MetaType,
@@ -90,9 +94,12 @@ const others: KnexUserRepositoryOptions[] = [{ role: flag }, { role: roles }, { 
 
 /** What looks like Knex is taken for it: its types are not needed here. */
 async function open(knex: KnexLike): Promise<UserRepository> {
-  await migrate(knex);
+  await migrate(knex, ownTables);
   return new KnexUserRepository(knex, others[0] ?? mapping);
 }
+const ownTables: MigrateOptions = { users: false };
+const lease: KnexWebhookQueueOptions = { leaseMs: 60_000 };
+const openQueue = (knex: KnexLike): WebhookQueue => new KnexWebhookQueue(knex, lease);
 const source: KnexMigrationSource = knexMigrationSource();
 
 // The welcome mail
@@ -143,8 +150,9 @@ const queueOptions = (scene: QueueScene): WebhookQueueContractOptions => ({
 });
 
 async function main(): Promise<void> {
-  assert.deepEqual(await source.getMigrations(), ['wpf_001_users']);
+  assert.deepEqual(await source.getMigrations(), ['wpf_001_users', 'wpf_002_queue']);
   await assert.rejects(open({} as KnexLike), /must be a Knex instance/);
+  assert.throws(() => openQueue({} as KnexLike), /must be a Knex instance/);
   const user: PublicUser = {
     ...{ id: '1', contactId: '7', email: 'mary@example.com', username: 'mary', role: 'subscriber' },
     ...{ tags: [], meta: {} },
