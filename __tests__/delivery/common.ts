@@ -5,7 +5,7 @@ export { ACCESS_KEY } from '../actions/site';
 export const pause = (milliseconds = 20): Promise<void> =>
   new Promise((resolve) => setTimeout(resolve, milliseconds));
 
-/** Resolves when a condition holds, or throws what `isHopeless` says. For conditions that a database is asked about. */
+/** Resolves when a condition holds. For conditions that a database or a file is asked about. */
 export async function untilAsked(condition: () => Promise<boolean>): Promise<void> {
   while (!(await condition())) await pause(50);
 }

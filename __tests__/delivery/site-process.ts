@@ -102,6 +102,16 @@ export class SiteProcess {
     await this.ended;
   }
 
+  /** Stops it as a suspended machine is: it is alive and does nothing. */
+  suspend(): void {
+    this.#process.kill('SIGSTOP');
+  }
+
+  /** Lets it go on as if no time had passed. */
+  resume(): void {
+    this.#process.kill('SIGCONT');
+  }
+
   /** Ends it as a deployment does; everything it holds is let go, or the process would not end. */
   async close(): Promise<End> {
     await this.#call('close');

@@ -7,7 +7,10 @@ import { Senders } from './senders';
 import type { SiteProcess } from './site-process';
 import { World, type WorldOptions } from './world';
 
-export interface TrialOptions extends PlanOptions, WorldOptions {}
+/** `plan` takes the place of one that is made. */
+export type TrialOptions = WorldOptions & { readonly seed: number } & (
+    PlanOptions | { readonly plan: readonly PlannedWebhook[] }
+  );
 
 /** Calls to the CRM take up to so long: webhooks come in while others of their contact are being worked on. */
 const CRM_LATENCY_MS = 60;
@@ -30,7 +33,7 @@ export class Trial {
     readonly world: World,
     options: TrialOptions,
   ) {
-    this.unsent = makePlan(options);
+    this.unsent = 'plan' in options ? [...options.plan] : makePlan(options);
     this.senders = new Senders({
       contactIds: world.contactIds,
       acceptedStatus: 202,

@@ -84,7 +84,9 @@ class Watch {
   end(contactId, token) {
     if (this.inWork.get(contactId) !== token) return;
     this.inWork.delete(contactId);
-    rmSync(join(this.folder, contactId), { force: true });
+    // Whoever was given the contact since has a mark of its own.
+    const file = join(this.folder, contactId);
+    if (existsSync(file) && readFileSync(file, 'utf8') === String(process.pid)) rmSync(file, { force: true });
   }
 }
 
