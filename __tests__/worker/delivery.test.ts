@@ -268,6 +268,52 @@ describe('what is owed', () => {
     expect(mails).toHaveLength(3);
   });
 
+  test('and cannot be settled for a day is given up, and somebody is told', async () => {
+    const errors: object[] = [];
+    const ignore = (): void => undefined;
+    const logger = {
+      debug: ignore,
+      info: ignore,
+      warn: ignore,
+      error: (details: object) => errors.push(details),
+    };
+    const { sandbox, site, queue, clock, processed } = await open({
+      notifier: { sendWelcome: () => Promise.reject(new Error('550 no')) },
+      logger,
+    });
+    const id = sandbox.addContact({ email: 'mary@example.com' });
+    await site.ping('add', id, { send_notification: 'true' });
+    await until(() => processed.length === 1);
+    while ((await queue.counts('default')).dead === 0) {
+      const { length } = errors;
+      clock.advance(3_600_000 * 1.2);
+      await until(async () => errors.length > length || (await queue.counts('default')).dead === 1);
+    }
+    expect(await site.webhook.deadLetters.list()).toMatchObject([
+      { contactId: id, job: { action: 'settle', failure: { code: 'NOTIFICATION_FAILED' } } },
+    ]);
+    // The log is told when the queue has it.
+    await until(() => errors.length > 32);
+    expect(errors.at(-1)).toEqual({ name: 'default', code: 'NOTIFICATION_FAILED', contactId: id });
+    expect(processed).toHaveLength(1);
+  });
+
+  test('that is taken along with newer webhooks burns no try, and is not kept twice', async () => {
+    const { sandbox, site, queue, processed } = await open({
+      notifier: { sendWelcome: () => Promise.reject(new Error('550 no')) },
+    });
+    const id = sandbox.addContact({ email: 'mary@example.com' });
+    await site.ping('add', id, { send_notification: 'true' });
+    for (let number = 1; number <= 40; number += 1) {
+      await until(() => processed.length === number);
+      await site.ping('update', id);
+    }
+    await until(async () => processed.length === 41 && (await queue.counts('default')).waiting === 1);
+    expect(await queue.counts('default')).toMatchObject({ waiting: 1, dead: 0 });
+    const waiting = [...queue.store.rows.values()].find(({ state }) => state === 'waiting');
+    expect(JSON.parse(waiting!.job)).toMatchObject({ action: 'settle', tries: 1 });
+  });
+
   test('a password that the CRM did not take is returned later, by another process too', async () => {
     const { sandbox, site, queue, clock, users, another, processed } = await open({
       returnPassword: { field: 'f1' },

@@ -34,6 +34,7 @@ export class Inbox {
   readonly #options: InboxOptions;
   readonly #waiting = new Map<string, Set<Listener>>();
   #timer: NodeJS.Timeout | undefined;
+  #isClosed = false;
 
   constructor(options: InboxOptions) {
     this.#options = options;
@@ -75,6 +76,7 @@ export class Inbox {
     options: { readonly patienceMs: number; readonly signal?: AbortSignal; readonly atFirstTry?: boolean },
   ): Promise<News | undefined> {
     const { patienceMs, signal, atFirstTry = false } = options;
+    if (this.#isClosed) return Promise.resolve(undefined);
     return new Promise((resolve) => {
       const giveUp = (): void => listener.tell(undefined);
       const timer = setTimeout(giveUp, patienceMs);
@@ -106,8 +108,9 @@ export class Inbox {
     }
   }
 
-  /** Tells everybody that there is nothing to wait for any more. */
+  /** Tells everybody that there is nothing to wait for any more, also those who come later. */
   close(): void {
+    this.#isClosed = true;
     clearTimeout(this.#timer);
     for (const listeners of this.#waiting.values()) for (const { tell } of listeners) tell(undefined);
   }

@@ -54,16 +54,21 @@ export function treatmentOf(code: string): Treatment {
 /** What a run that ended leaves of its jobs. */
 export function verdictsOfSuccess(jobs: readonly StoredJob[], result: Result): Map<string, Verdict> {
   const verdicts = new Map<string, Verdict>();
-  // One job is enough to come back to what is owed; best none whose result somebody waits for.
-  const kept =
-    result.owed === undefined ? undefined : (jobs.find(({ job }) => job.awaited !== true) ?? jobs[0]);
+  const { owed } = result;
+  const kept = owed === undefined ? undefined : jobToKeep(jobs);
   for (const stored of jobs) {
     const { id, job } = stored;
-    if (stored === kept && result.owed !== undefined) verdicts.set(id, verdictOfDebt(job, result.owed));
-    else verdicts.set(id, { kind: 'done', result: job.awaited === true ? told(result, job) : undefined });
+    if (stored === kept && owed !== undefined) {
+      // One that was only taken along keeps its own time, and its tries.
+      if (job.action !== SETTLE || stored.isDue) verdicts.set(id, verdictOfDebt(job, owed));
+    } else verdicts.set(id, { kind: 'done', result: job.awaited === true ? told(result, job) : undefined });
   }
   return verdicts;
 }
+
+/** One job is enough to come back to what is owed: the one that is there for it, else best none whose result somebody waits for. */
+const jobToKeep = (jobs: readonly StoredJob[]): StoredJob | undefined =>
+  jobs.find(({ job }) => job.action === SETTLE) ?? jobs.find(({ job }) => job.awaited !== true) ?? jobs[0];
 
 /** The result as one of several merged jobs is told it, without values. */
 export function told(result: Result, { action }: Job): JobResult {

@@ -7,7 +7,7 @@ import type { Turns } from '../actions/turns';
 import { codeOf } from '../errors';
 import type { WorkerTiming } from '../options';
 import type { Job, Lease, StoredJob, TakenContact, Verdict, WebhookQueue } from '../queue/queue';
-import type { Webhook } from '../queue/webhook';
+import { SETTLE, type Webhook } from '../queue/webhook';
 import { describeError } from '../redact';
 import type { Reporter } from '../reporter';
 import { merge } from './merge';
@@ -210,7 +210,9 @@ export class Worker {
       verdicts = verdictsOfSuccess(jobs, result);
       tell = () => {
         for (const { id, job } of jobs) {
-          reporter.done({ ...result, action: job.action }, false);
+          this.#tellOfGivenUp(contactId, verdicts.get(id));
+          // Coming back to what is owed is no webhook of its own.
+          if (job.action !== SETTLE) reporter.done({ ...result, action: job.action }, false);
           if (job.awaited === true) onNews(id, { kind: 'done', result: told(result, job) });
         }
       };
@@ -248,6 +250,17 @@ export class Worker {
     const { code, retryAfter } = described.error;
     reporter.failed(described, webhook, treatmentOf(code) === 'pause' ? 'debug' : 'error');
     return { code, detail: described.detail, retryAfter };
+  }
+
+  /** A debt that nobody could settle for a day: somebody has to know. */
+  #tellOfGivenUp(contactId: string, verdict: Verdict | undefined): void {
+    if (verdict?.kind !== 'dead') return;
+    const { code, detail = '' } = verdict.job.failure ?? {};
+    const details = { name: this.#name, code, contactId };
+    this.#options.site.configuration.logger.error(
+      details,
+      `Given up after a day, now a dead letter: ${detail}`,
+    );
   }
 
   #conditions(active: Active, jobs: readonly StoredJob[]): Conditions {
