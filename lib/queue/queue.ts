@@ -84,6 +84,13 @@ export interface QueueFinding {
   readonly message: string;
 }
 
+/** What is shared by all processes under one key. */
+export interface SharedText {
+  readonly text: string | null;
+  /** Milliseconds since 1970, by the clock of the store. */
+  readonly now: number;
+}
+
 /**
  * Where webhooks are stored before they are acknowledged. `KnexWebhookQueue` keeps them in the host's database; a queue of your
  * own passes `webhookQueueContract` of `wp-fusion-webhook/testing`. docs/delivery.md tells what is made of it.
@@ -167,6 +174,18 @@ export interface WebhookQueue {
 
   /** Remembers a text of up to 1,000 characters under a key; `null` forgets it. */
   writePosition?(queue: string, key: string, position: string | null): Promise<void>;
+
+  /**
+   * The text that all processes share under a key, or `null`, and what time it is by the clock of the store, in milliseconds since
+   * 1970. Optional, together with {@link writeShared}: without them each process paces its calls to the CRM by itself.
+   */
+  readShared?(queue: string, key: string): Promise<SharedText>;
+
+  /**
+   * Puts `text` (of up to 60,000 characters) in the place of `expected` (`null`: of nothing), in one step. Resolves with `false`,
+   * and changes nothing, when something else is there by then. It need not survive a crash of the store.
+   */
+  writeShared?(queue: string, key: string, expected: string | null, text: string): Promise<boolean>;
 
   /** What keeps the store from its promises: tables that are missing, settings that lose data. The middleware logs it at its start. */
   check?(): Promise<QueueFinding[]>;
