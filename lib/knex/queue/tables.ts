@@ -3,7 +3,7 @@
 import type { DialectName } from '../dialect';
 import type { Database } from '../knex-like';
 import { columnsOf } from '../schema';
-import { keyLength } from './text';
+import { keyLength } from '../../queue/text';
 
 export const LANES = 'wpf_lanes';
 export const WEBHOOKS = 'wpf_webhooks';

@@ -1,6 +1,7 @@
 // KnexWebhookQueue: webhooks in the host's own database from before they are acknowledged until they are done.
 import { randomUUID } from 'node:crypto';
 import { codeOf, ConfigurationError, WpFusionError } from '../../errors';
+import { leaseOf } from '../../queue/lease';
 import type {
   DeadJob,
   Job,
@@ -22,7 +23,7 @@ import { findingsOf } from './findings';
 import { Groups } from './groups';
 import { addWebhooks, openLanes, type NewWebhook } from './put';
 import { LANES, MAX_KEY, MAX_QUEUE_NAME, POSITIONS, WEBHOOKS, type State } from './tables';
-import { asciiJson, keyOf, textOfKey } from './text';
+import { asciiJson, keyOf, textOfKey } from '../../queue/text';
 import { Transactions } from './transactions';
 
 /** Options of {@link KnexWebhookQueue}. */
@@ -33,10 +34,6 @@ export interface KnexWebhookQueueOptions {
    */
   readonly leaseMs?: number | undefined;
 }
-
-const DEFAULT_LEASE_MS = 30_000;
-const MIN_LEASE_MS = 100;
-const MAX_LEASE_MS = 3_600_000;
 
 /** Webhooks that are stored in one transaction, and the characters of their text: far below what any database takes at once. */
 const GROUP = { items: 500, size: 500_000 };
@@ -96,7 +93,7 @@ export class KnexWebhookQueue implements WebhookQueue {
       );
     }
     refuseUnknownOptions(options, ['leaseMs']);
-    this.leaseMs = leaseOf(options.leaseMs ?? DEFAULT_LEASE_MS);
+    this.leaseMs = leaseOf(options.leaseMs);
     this.#transactions = new Transactions(this.#database, this.#dialect);
     this.#puts = new Groups(
       (webhooks) =>
@@ -409,16 +406,6 @@ export class KnexWebhookQueue implements WebhookQueue {
 interface Place {
   readonly queue: string;
   readonly contact: string;
-}
-
-function leaseOf(leaseMs: unknown): number {
-  if (Number.isInteger(leaseMs) && Number(leaseMs) >= MIN_LEASE_MS && Number(leaseMs) <= MAX_LEASE_MS) {
-    return Number(leaseMs);
-  }
-  throw new ConfigurationError(
-    'leaseMs',
-    `must be a whole number of milliseconds from ${MIN_LEASE_MS} to ${MAX_LEASE_MS}, not ${String(leaseMs)}.`,
-  );
 }
 
 function refuseLongText(what: string, text: string, max: number): void {

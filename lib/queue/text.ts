@@ -1,4 +1,4 @@
-// Text as the tables of the queue hold it: printable ASCII only. So neither charset nor collation of the host's database can
+// Text as the stores of the queue hold it: printable ASCII only. So neither charset nor collation of the host's database can
 // change it, lose a part of it, or take two texts for the same.
 
 /** Any value that survives JSON, as JSON in ASCII. */

@@ -1,0 +1,156 @@
+// The way to Redis: one connection for all queues of a site, which tells within moments that Redis is not to be had, and comes
+// back by itself.
+import { createHash } from 'node:crypto';
+import {
+  createRedisBackend,
+  isRedisInstance,
+  type ConnectionOptions,
+  type IRedisClient,
+  type QueueBaseOptions,
+  type RedisQueueBackend,
+} from 'bullmq';
+import { SCRIPTS, type ScriptName } from './scripts';
+
+/** How long a connection may take to come about before its lack is told. */
+const READY_MS = 500;
+/** A server that has not answered for so long is given up, and connected to anew. */
+const SILENCE_MS = 10_000;
+/** The longest that is waited between two attempts to connect. */
+const RECONNECT_MS = 500;
+
+/** What BullMQ is told. `lockDuration`, `maxStalledCount` and `stalledInterval` are options of its workers, which share them with us. */
+export interface ConnectionSettings {
+  readonly connection: ConnectionOptions;
+  readonly prefix: string;
+  readonly lockDuration: number;
+  readonly stalledInterval: number;
+}
+
+/** A script's name as a command: another version of this package on the same client has others. */
+const COMMANDS = new Map(
+  [...SCRIPTS].map(([name, lua]) => [
+    name,
+    `wpFusionWebhook:${name}:${createHash('sha1').update(lua).digest('hex').slice(0, 8)}`,
+  ]),
+);
+
+/** The name under which a client knows a script. */
+export const commandOf = (script: ScriptName): string => COMMANDS.get(script) ?? script;
+
+/** One connection. It is made with the first call. */
+export class Connection {
+  readonly #settings: ConnectionSettings;
+  #backend: RedisQueueBackend | undefined;
+  #begun: Promise<IRedisClient> | undefined;
+  #client: IRedisClient | undefined;
+  #back: Promise<void> | undefined;
+  #isClosed = false;
+
+  constructor(settings: ConnectionSettings) {
+    this.#settings = settings;
+  }
+
+  /** BullMQ's part of it. Queues are its siblings: they share the connection. */
+  get backend(): RedisQueueBackend {
+    this.#backend ??= this.#open();
+    return this.#backend;
+  }
+
+  /** The client, connected. Throws when it is not, and does not become so in half a second. */
+  async client(): Promise<IRedisClient> {
+    if (this.#isClosed) throw new Error('The queue was closed with close().');
+    this.#begun ??= this.#begin();
+    const client = await within(this.#begun, READY_MS, () => 'Redis could not be connected to.');
+    if (!isReady(client)) {
+      // One listener for all who wait.
+      this.#back ??= becomesReady(client).finally(() => (this.#back = undefined));
+      await within(this.#back, READY_MS, () => `Redis is not connected (${client.status}).`);
+    }
+    return client;
+  }
+
+  /** Ends the connection where it is our own. What is under way is finished, if Redis answers. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    const backend = this.#backend;
+    if (backend === undefined) return;
+    const isConnected = this.#client !== undefined && isReady(this.#client);
+    const closing = backend.close(!isConnected).catch(() => undefined);
+    await within(closing, SILENCE_MS, () => '').catch(() => backend.disconnect());
+  }
+
+  #open(): RedisQueueBackend {
+    const { connection, ...settings } = this.#settings;
+    const options: QueueBaseOptions & Record<string, unknown> = {
+      ...settings,
+      connection: isRedisInstance(connection) ? connection : { ...OWN_CONNECTION, ...connection },
+      // A wake-up that was lost with its worker comes back as often as it takes: it is no fault of the webhook.
+      maxStalledCount: 1_000_000_000,
+    };
+    const backend = createRedisBackend('wp-fusion-webhook', options) as RedisQueueBackend;
+    // Whoever calls is told; an event that nobody listens to would end the process.
+    backend.on('error', () => undefined);
+    return backend;
+  }
+
+  async #begin(): Promise<IRedisClient> {
+    const { backend } = this;
+    try {
+      const client = await backend.client;
+      for (const [name, lua] of SCRIPTS) {
+        client.defineCommand(COMMANDS.get(name) ?? name, { numberOfKeys: 1, lua });
+      }
+      this.#client = client;
+      return client;
+    } catch (error) {
+      // A wrong password, say: the next call begins anew, and finds it mended.
+      this.#begun = undefined;
+      this.#backend = undefined;
+      backend.close(true).catch(() => undefined);
+      throw error;
+    }
+  }
+}
+
+/** Options of a connection that we make, where the host has none of its own. */
+const OWN_CONNECTION = {
+  maxRetriesPerRequest: null,
+  socketTimeout: SILENCE_MS,
+  retryStrategy: (times: number) => Math.min(50 * times, RECONNECT_MS),
+};
+
+/** A cluster says `connect` where a single server says `ready`. */
+const isReady = ({ status, isCluster }: IRedisClient): boolean =>
+  status === 'ready' || (isCluster && status === 'connect');
+
+function becomesReady(client: IRedisClient): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onReady = (): void => {
+      client.removeListener('end', onEnd);
+      resolve();
+    };
+    const onEnd = (): void => {
+      client.removeListener('ready', onReady);
+      reject(new Error('The connection to Redis was closed for good.'));
+    };
+    if (client.status === 'end') onEnd();
+    else client.once('ready', onReady).once('end', onEnd);
+  });
+}
+
+/** What comes in time; else an error with the words of `late`. */
+export async function within<Value>(
+  promise: Promise<Value>,
+  milliseconds: number,
+  late: () => string,
+): Promise<Value> {
+  let timer: NodeJS.Timeout | undefined;
+  const tooLong = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error(late())), milliseconds);
+  });
+  try {
+    return await Promise.race([promise, tooLong]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,616 @@
+// BullMqWebhookQueue: webhooks in Redis, on BullMQ. Each is put into its contact's inbox together with a wake-up, in one step;
+// whoever gets the wake-up takes all that is in the inbox, under a fencing token.
+import { randomUUID } from 'node:crypto';
+import type { ConnectionOptions, IRedisClient, IRedisTransaction, Job as BullJob, Telemetry } from 'bullmq';
+import { ConfigurationError, WpFusionError } from '../errors';
+import { leaseOf } from '../queue/lease';
+import type {
+  DeadJob,
+  Job,
+  JobResult,
+  Lease,
+  QueueCounts,
+  QueueFinding,
+  Settled,
+  SharedText,
+  StoredJob,
+  TakenContact,
+  Verdict,
+  WebhookQueue,
+} from '../queue/queue';
+import { asciiJson, keyOf, textOfKey } from '../queue/text';
+import { refuseUnknownOptions } from '../unknown-options';
+import { commandOf, Connection, within } from './connection';
+import { findingsOf } from './findings';
+import type { ScriptName } from './scripts';
+import type { BullStep } from './steps';
+import { deadLetterOf, WakeUps, type DeadLetter, type WakeUp, type WakeUpData } from './wake-ups';
+
+/** Options of {@link BullMqWebhookQueue}. */
+export interface BullMqWebhookQueueOptions {
+  /**
+   * Where Redis is: options of ioredis (`{ host, port }`, `{ url }`), or a client of ioredis or node-redis that you have. A client stays
+   * yours: nothing closes it.
+   */
+  readonly connection: ConnectionOptions;
+  /** BullMQ's prefix of all keys: default `bull`. In a Redis Cluster it needs braces: `{bull}`. */
+  readonly prefix?: string | undefined;
+  /**
+   * Milliseconds for which a taken contact stays with its worker without being renewed: default 30,000, from 100 to an hour.
+   * So long the webhooks of a process that died wait at most. The same in every process.
+   */
+  readonly leaseMs?: number | undefined;
+  /** BullMQ's telemetry, such as `new BullMQOtel('my-site')` of `bullmq-otel`. Default: none. */
+  readonly telemetry?: Telemetry | undefined;
+}
+
+/** How long Redis may take to store a webhook. Whoever waits for the answer has a second. */
+const PUT_MS = 900;
+/** Somebody may ask for a result for five minutes. */
+const RESULT_KEPT_MS = 10 * 60_000;
+/** How often contacts are looked for whose wake-ups are gone, and how long their time must have come. */
+const FORGOTTEN_MS = 60_000;
+/** How many ids one script is about. */
+const CHUNK = 500;
+/** Characters that the name of a queue, and a contact id or the key of a position may have: as everywhere. */
+const MAX_NAME = 64;
+const MAX_KEY = 255;
+/** A span of work that nobody has ended: its worker has lost the contact. */
+const SPAN_MS = 15 * 60_000;
+
+/** Tests stop the work between two changes of Redis through this. */
+const FAIL_POINT = Symbol.for('wp-fusion-webhook.fail-point');
+type FailPoint = (step: BullStep) => Promise<void>;
+
+/** One queue, by the `name` of a middleware. */
+interface Place {
+  readonly wakeUps: WakeUps;
+  /** How the names of our keys begin. */
+  readonly keys: string;
+  /** When the wake-ups of dead workers, and forgotten contacts, were last looked for. */
+  recoveredAt: number;
+  rememberedAt: number;
+}
+
+/**
+ * Webhooks in Redis, on BullMQ 6: for sites that run on it already, or on more machines than one database should serve.
+ *
+ * Each webhook is appended to its contact's inbox together with a job of BullMQ's, the wake-up, in one transaction. BullMQ brings
+ * the wake-ups to the workers, later or again where it has to be; the worker takes everything that is in the inbox. So dashboards
+ * (bull-board), BullMQ's pausing and its telemetry work on the queue `wp-fusion-webhook.<name>`, and nothing that is
+ * done there loses a webhook. docs/scaling.md tells how it is laid out, and what each setting of Redis means for what is stored.
+ *
+ * - `put` resolves once Redis has said so. It throws within a second where Redis is not to be had; the connection comes back by
+ *   itself.
+ * - All processes go by the clock of Redis, except for when BullMQ brings a wake-up that has to wait: for that the clocks of the
+ *   machines should agree within a second or so.
+ * - `take` gives up to 500 contacts, whatever the limit.
+ * - The result of an awaited webhook is kept for ten minutes. Nothing else is left of what is done; dead letters stay until they
+ *   are replayed or purged. A dashboard shows them as failed jobs, where “retry” replays them.
+ * - Redis 6.2 or later, or what speaks its protocol with scripts. BullMQ and its client (`ioredis`) are yours to install.
+ * - It has no timer. A connection that it made keeps the process alive until {@link BullMqWebhookQueue.close}.
+ *
+ * Not promised: that the order among different contacts is that of their webhooks; that what was acknowledged survives a Redis that
+ * does not write it to a disk (`check` says so), or a failover to a replica that did not have it yet.
+ *
+ * @throws ConfigurationError at construction for a wrong option. `put` throws a WpFusionError with the code `INVALID_REQUEST` for what
+ * cannot be stored: a contact id of more than 255 characters, a queue's name of more than 64. Else its methods throw what the client
+ * says, as an `Error` named `RedisError`.
+ *
+ * @example
+ * const { BullMqWebhookQueue } = require('wp-fusion-webhook/bullmq');
+ *
+ * const queue = new BullMqWebhookQueue({ connection: { host: 'redis.internal', port: 6379 } });
+ * const webhook = wpFusionWebhook({ ...options, queue });
+ * // when the site ends: await webhook.close(); await queue.close();
+ */
+export class BullMqWebhookQueue implements WebhookQueue {
+  readonly leaseMs: number;
+  readonly #prefix: string;
+  readonly #telemetry: Telemetry | undefined;
+  readonly #connection: Connection;
+  readonly #failPoint: FailPoint | undefined;
+  readonly #places = new Map<string, Place>();
+  /** What ends the span of a contact in work, where there is telemetry. */
+  readonly #spans = new Map<string, { readonly end: () => void; readonly begunAt: number }>();
+
+  /** @param options where Redis is, and what goes otherwise than usual. */
+  constructor(options: BullMqWebhookQueueOptions) {
+    refuseUnknownOptions(options, ['connection', 'prefix', 'leaseMs', 'telemetry']);
+    const { connection, prefix = 'bull', leaseMs, telemetry } = options;
+    if (typeof connection !== 'object' || (connection as unknown) === null) {
+      throw new ConfigurationError(
+        'connection',
+        "must say where Redis is: options such as { host: '127.0.0.1', port: 6379 }, or a client.",
+      );
+    }
+    if (typeof prefix !== 'string' || prefix === '') {
+      throw new ConfigurationError('prefix', 'must be a text that is not empty.');
+    }
+    this.leaseMs = leaseOf(leaseMs);
+    this.#prefix = prefix;
+    this.#telemetry = telemetry;
+    this.#failPoint = (options as unknown as Record<symbol, FailPoint | undefined>)[FAIL_POINT];
+    this.#connection = new Connection({
+      connection,
+      prefix,
+      // A wake-up comes back before the lease of its contact is over, and waits for the rest of it: so it is there in time.
+      lockDuration: Math.ceil(this.leaseMs * 0.75),
+      stalledInterval: Math.ceil(this.leaseMs / 10),
+    });
+  }
+
+  async put(queue: string, contactId: string, job: Job): Promise<string> {
+    refuseLongText('The name of the queue', queue, MAX_NAME);
+    refuseLongText('The contact id', contactId, MAX_KEY);
+    const { wakeUps, keys } = this.#place(queue);
+    const id = randomUUID();
+    return this.#saying('put', () => {
+      const stored = wakeUps.traced(job.action, id, async (trace) => {
+        const client = await this.#connection.client();
+        const wakeUp = wakeUps.make(job.action, contactId, { id, trace });
+        return this.#store(client, wakeUp, [keys, keyOf(contactId), asciiJson(job)]);
+      });
+      return within(stored, PUT_MS, () => `Redis gave no answer within ${PUT_MS} ms.`);
+    });
+  }
+
+  async take(queue: string, limit: number): Promise<TakenContact[]> {
+    if (limit < 1) return [];
+    const place = this.#place(queue);
+    return this.#saying('take', async () => {
+      await this.#recover(place);
+      return this.#take(place, Math.min(limit, CHUNK));
+    });
+  }
+
+  async renew(queue: string, leases: readonly Lease[]): Promise<Lease[]> {
+    if (leases.length === 0) return [];
+    const { wakeUps, keys } = this.#place(queue);
+    return this.#saying('renew', async () => {
+      const pairs = leases.flatMap(({ contactId, token }) => [keyOf(contactId), token]);
+      const holders = await this.#run<string[]>('renew', [keys, this.leaseMs, ...pairs]);
+      const held = leases.filter((_lease, index) => holders[index] !== '');
+      const tokens = held.map(({ token }) => token);
+      await wakeUps.extend(
+        holders.filter((id) => id !== ''),
+        tokens,
+        Math.ceil(this.leaseMs * 0.75),
+      );
+      return held;
+    });
+  }
+
+  async finish(queue: string, lease: Lease, verdicts: ReadonlyMap<string, Verdict>): Promise<boolean> {
+    const place = this.#place(queue);
+    const { contactId, token } = lease;
+    const other = place.wakeUps.make('again', contactId);
+    const told = [...verdicts].flatMap(([id, verdict]) => wordsOf(id, verdict));
+    return this.#saying('finish', async () => {
+      const [holder, died = 0, leftMs = -1] = await this.#run<[string?, number?, number?]>('finish', [
+        place.keys,
+        keyOf(contactId),
+        token,
+        RESULT_KEPT_MS,
+        other.id ?? '',
+        ...told,
+      ]);
+      this.#endSpan(token, contactId);
+      if (holder === undefined) return false;
+      await this.#step('bull: contact finished');
+      const letters = died === 0 ? [] : lettersOf(verdicts);
+      await this.#goOn(place, { holder, token, contactId, leftMs, letters, other });
+      return true;
+    });
+  }
+
+  async deadLetters(
+    queue: string,
+    page: { readonly after?: string | undefined; readonly limit: number },
+  ): Promise<DeadJob[]> {
+    const after = page.after ?? '0';
+    if (!isId(after) && after !== '0') return [];
+    if (page.limit < 1) return [];
+    const { keys } = this.#place(queue);
+    return this.#saying('deadLetters', async () =>
+      triplesOf(await this.#run<string[]>('letters', [keys, page.limit, after])).map(
+        ([id, contact, job]) => ({ id, contactId: textOfKey(contact), job: JSON.parse(job) as Job }),
+      ),
+    );
+  }
+
+  async replay(queue: string, ids?: readonly string[]): Promise<number> {
+    const place = this.#place(queue);
+    return this.#saying('replay', () =>
+      this.#eachDead(place, ids, async (some) => {
+        const client = await this.#connection.client();
+        const contacts = await this.#run<string[]>('contacts', [place.keys, ...some]);
+        const transaction = client.multi();
+        for (const contact of new Set(contacts.filter((one) => one !== ''))) {
+          await place.wakeUps.make('replay', textOfKey(contact)).addJob(asClient(transaction));
+        }
+        transaction.runCommand(commandOf('replay'), [place.keys, ...some]);
+        return repliesOf(await transaction.exec()).at(-1) as [number, ...string[]];
+      }),
+    );
+  }
+
+  async purge(queue: string, ids?: readonly string[]): Promise<number> {
+    const place = this.#place(queue);
+    return this.#saying('purge', () =>
+      this.#eachDead(place, ids, (some) => this.#run('purge', [place.keys, ...some])),
+    );
+  }
+
+  async counts(queue: string): Promise<QueueCounts> {
+    const { keys } = this.#place(queue);
+    return this.#saying('counts', async () => {
+      const [waiting, dead, oldest] = await this.#run<[number, number, string]>('counts', [keys]);
+      return { waiting, dead, oldestWaiting: oldest === '' ? null : new Date(Number(oldest)) };
+    });
+  }
+
+  async settled(queue: string, ids: readonly string[]): Promise<ReadonlyMap<string, Settled>> {
+    const { keys } = this.#place(queue);
+    return this.#saying('settled', async () => {
+      const settled = new Map<string, Settled>();
+      for (const some of chunksOf([...new Set(ids)].filter(isId))) {
+        const found = await this.#run<string[]>('settled', [keys, ...some]);
+        some.forEach((id, index) => {
+          const [kind, text = ''] = found.slice(2 * index);
+          if (kind === 'done') settled.set(id, { kind, result: JSON.parse(text) as JobResult });
+          if (kind === 'dead') settled.set(id, { kind, job: JSON.parse(text) as Job });
+        });
+      }
+      return settled;
+    });
+  }
+
+  async readPosition(queue: string, key: string): Promise<string | null> {
+    const { keys } = this.#place(queue);
+    return this.#saying('readPosition', async () => {
+      const [text] = await this.#run<[string | null, number]>('read', [keys, 'position', keyOf(key)]);
+      return text === null ? null : textOfKey(text);
+    });
+  }
+
+  async writePosition(queue: string, key: string, position: string | null): Promise<void> {
+    refuseLongText('The name of the queue', queue, MAX_NAME);
+    refuseLongText('The key of a position', key, MAX_KEY);
+    const { keys } = this.#place(queue);
+    const change = position === null ? ['delete'] : ['set', keyOf(position)];
+    await this.#saying('writePosition', () => this.#run('write', [keys, 'position', keyOf(key), ...change]));
+  }
+
+  async readShared(queue: string, key: string): Promise<SharedText> {
+    const { keys } = this.#place(queue);
+    return this.#saying('readShared', async () => {
+      const [text, now] = await this.#run<[string | null, number]>('read', [keys, 'shared', keyOf(key)]);
+      return { text: text === null ? null : textOfKey(text), now };
+    });
+  }
+
+  async writeShared(queue: string, key: string, expected: string | null, text: string): Promise<boolean> {
+    refuseLongText('The name of the queue', queue, MAX_NAME);
+    refuseLongText('The key of a shared text', key, MAX_KEY);
+    const { keys } = this.#place(queue);
+    const change =
+      expected === null ? ['expect none', keyOf(text)] : ['expect', keyOf(text), keyOf(expected)];
+    return this.#saying(
+      'writeShared',
+      async () => (await this.#run<number>('write', [keys, 'shared', keyOf(key), ...change])) === 1,
+    );
+  }
+
+  async check(): Promise<QueueFinding[]> {
+    return this.#saying('check', async () => findingsOf(await this.#connection.client()));
+  }
+
+  /** Ends the connection to Redis, where it is one that this queue made. Call it after the middleware's own `close()`. */
+  async close(): Promise<void> {
+    await this.#connection.close();
+    for (const { end } of this.#spans.values()) end();
+    this.#spans.clear();
+  }
+
+  #place(queue: string): Place {
+    let place = this.#places.get(queue);
+    if (place === undefined) {
+      // BullMQ's names know no colon.
+      const name = `wp-fusion-webhook.${keyOf(queue).replaceAll(':', '%003a')}`;
+      place = {
+        wakeUps: new WakeUps(name, this.#prefix, this.#connection.backend, this.#telemetry),
+        keys: `${this.#prefix}:${name}.inboxes:`,
+        recoveredAt: -Infinity,
+        rememberedAt: performance.now(),
+      };
+      this.#places.set(queue, place);
+    }
+    return place;
+  }
+
+  /** A webhook goes into its contact's inbox, and its wake-up to BullMQ: both, or none. */
+  async #store(client: IRedisClient, wakeUp: BullJob, [keys, contact, job]: string[]): Promise<string> {
+    const transaction = client.multi();
+    await wakeUp.addJob(asClient(transaction));
+    transaction.runCommand(commandOf('put'), [
+      keys,
+      contact,
+      job,
+      wakeUp.id,
+      `${this.#prefix}:wp-fusion-webhook.ids`,
+    ]);
+    return String(repliesOf(await transaction.exec()).at(-1));
+  }
+
+  /** Takes contacts for the wake-ups that have come, as long as there are any. */
+  async #take(place: Place, limit: number): Promise<TakenContact[]> {
+    const token = randomUUID();
+    const taken: TakenContact[] = [];
+    const failures: unknown[] = [];
+    // Mostly there is none: one is asked for first.
+    for (let wanted = 1; taken.length < limit; wanted = limit - taken.length) {
+      const outcomes = await Promise.allSettled(
+        Array.from({ length: wanted }, () => this.#takeNext(place, token)),
+      );
+      let came = 0;
+      for (const outcome of outcomes) {
+        if (outcome.status === 'rejected') failures.push(outcome.reason);
+        else if (outcome.value !== undefined) came += 1;
+        if (outcome.status === 'fulfilled' && outcome.value?.contact !== undefined) {
+          taken.push(outcome.value.contact);
+        }
+      }
+      if (came < wanted || failures.length > 0) break;
+    }
+    // What was taken is worked on; what has failed comes back.
+    if (taken.length === 0 && failures.length > 0) throw failures[0];
+    return taken;
+  }
+
+  async #takeNext(place: Place, token: string): Promise<{ contact?: TakenContact | undefined } | undefined> {
+    await this.#connection.client();
+    const wakeUp = await place.wakeUps.next(token);
+    if (wakeUp === undefined) return undefined;
+    await this.#step('bull: wake-up taken');
+    return { contact: await this.#claim(place, wakeUp, token) };
+  }
+
+  /** Takes the contact of a wake-up, if that is what it has come for. */
+  async #claim(place: Place, wakeUp: WakeUp, token: string): Promise<TakenContact | undefined> {
+    const { wakeUps, keys } = place;
+    const { id, contactId, isAgain } = wakeUp;
+    if (contactId === undefined) {
+      const detail = 'This job is none of wp-fusion-webhook: it names no contact.';
+      await wakeUps.fail(id, token, '', [{ id, action: wakeUp.name, code: 'INTERNAL_ERROR', detail }]);
+      return undefined;
+    }
+    const [kind, ...rest] = await this.#run<[string, ...(string | number)[]]>('claim', [
+      keys,
+      keyOf(contactId),
+      id,
+      token,
+      this.leaseMs,
+      wakeUps.jobs,
+      isAgain ? 1 : 0,
+    ]);
+    if (kind === 'taken') {
+      const end = wakeUps.begin(wakeUp);
+      if (end !== undefined) this.#spans.set(`${token} ${contactId}`, { end, begunAt: performance.now() });
+      return { contactId, token, jobs: jobsOf(rest) };
+    }
+    if (kind === 'drop') {
+      await this.#step('bull: wake-up too much');
+      await wakeUps.complete(id, token).catch(refusalOnly);
+    } else if (kind === 'wait') {
+      await this.#step('bull: wake-up too early');
+      await wakeUps.delay(id, token, Number(rest[0])).catch(refusalOnly);
+    } else {
+      // Its worker died before it could show them. Whatever else the contact has gets a wake-up of its own.
+      await this.#wake(place, wakeUps.make('again', contactId));
+      const letters = await this.#shownBy(place, id);
+      await wakeUps.fail(id, token, contactId, letters).catch(refusalOnly);
+    }
+    return undefined;
+  }
+
+  /** What becomes of a wake-up whose contact is done with. If this fails, or the process dies, it comes back and finds out. */
+  async #goOn(
+    place: Place,
+    story: {
+      readonly holder: string;
+      readonly token: string;
+      readonly contactId: string;
+      /** Milliseconds until the contact is due again; less than 0: not at all. */
+      readonly leftMs: number;
+      readonly letters: readonly DeadLetter[];
+      /** The wake-up that takes its place where it shows dead letters. */
+      readonly other: BullJob<WakeUpData>;
+    },
+  ): Promise<void> {
+    const { wakeUps } = place;
+    const { holder, token, contactId, leftMs, letters, other } = story;
+    try {
+      if (letters.length > 0) {
+        if (leftMs >= 0) {
+          await this.#wake(place, other, leftMs);
+          await this.#step('bull: contact woken again');
+        }
+        await wakeUps.fail(holder, token, contactId, letters);
+      } else if (leftMs < 0) await wakeUps.complete(holder, token);
+      else await wakeUps.delay(holder, token, leftMs);
+    } catch (error) {
+      // It is not ours any more, or gone: another one comes instead.
+      if (isRefusal(error) && leftMs >= 0) await this.#wake(place, other, leftMs).catch(() => undefined);
+    }
+  }
+
+  /** Adds a wake-up for a contact that has something waiting. */
+  async #wake(place: Place, wakeUp: BullJob<WakeUpData>, delayMs = 0): Promise<void> {
+    const client = await this.#connection.client();
+    const { contactId } = wakeUp.data;
+    const transaction = client.multi();
+    if (delayMs > 0) wakeUp.opts.delay = delayMs;
+    await wakeUp.addJob(asClient(transaction));
+    transaction.runCommand(commandOf('wake'), [place.keys, keyOf(contactId), wakeUp.id]);
+    repliesOf(await transaction.exec());
+  }
+
+  async #wakeEach(place: Place, contacts: readonly string[]): Promise<void> {
+    for (const contact of contacts) await this.#wake(place, place.wakeUps.make('again', textOfKey(contact)));
+  }
+
+  /** Brings back contacts and wake-ups of workers that died, and now and then those that somebody has deleted. */
+  async #recover(place: Place): Promise<void> {
+    await this.#connection.client();
+    const now = performance.now();
+    for (const [key, { end, begunAt }] of this.#spans) {
+      if (now - begunAt < SPAN_MS) continue;
+      end();
+      this.#spans.delete(key);
+    }
+    await this.#wakeEach(place, await this.#run<string[]>('expired', [place.keys]));
+    if (now - place.recoveredAt >= this.leaseMs / 8) {
+      place.recoveredAt = now;
+      await place.wakeUps.recover();
+    }
+    if (now - place.rememberedAt >= FORGOTTEN_MS) {
+      place.rememberedAt = now;
+      const after = Math.max(FORGOTTEN_MS, this.leaseMs);
+      const contacts = await this.#run<string[]>('forgotten', [place.keys, after, place.wakeUps.jobs]);
+      for (const contact of contacts)
+        await this.#wake(place, place.wakeUps.make('again', textOfKey(contact)));
+    }
+  }
+
+  /** The dead letters that a wake-up has to show. */
+  async #shownBy(place: Place, id: string): Promise<DeadLetter[]> {
+    const found = triplesOf(await this.#run<string[]>('shown', [place.keys, id]));
+    return found.map(([letter, , job]) => deadLetterOf(letter, JSON.parse(job) as Job));
+  }
+
+  /**
+   * Runs `work` on dead letters, some at a time, and adds up what it gives. Always onwards: one that dies again meanwhile is not
+   * met twice. Failed jobs that have nothing to show any more are removed from BullMQ.
+   */
+  async #eachDead(
+    place: Place,
+    ids: readonly string[] | undefined,
+    work: (some: readonly string[]) => Promise<[number, ...string[]]>,
+  ): Promise<number> {
+    let count = 0;
+    const doSome = async (some: readonly string[]): Promise<void> => {
+      const [number, ...shown] = await work(some);
+      count += number;
+      for (const id of shown) await place.wakeUps.remove(id).catch(() => undefined);
+    };
+    if (ids !== undefined) {
+      for (const some of chunksOf([...new Set(ids)].filter(isId))) await doSome(some);
+      return count;
+    }
+    for (let last = '0'; ;) {
+      const some = triplesOf(await this.#run<string[]>('letters', [place.keys, CHUNK, last])).map(
+        ([id]) => id,
+      );
+      const next = some.at(-1);
+      if (next === undefined) return count;
+      await doSome(some);
+      last = next;
+    }
+  }
+
+  async #run<Reply>(script: ScriptName, [keys, ...values]: readonly (string | number)[]): Promise<Reply> {
+    const client = await this.#connection.client();
+    return (await client.runCommand(commandOf(script), [keys, ...values])) as Reply;
+  }
+
+  #endSpan(token: string, contactId: string): void {
+    const key = `${token} ${contactId}`;
+    this.#spans.get(key)?.end();
+    this.#spans.delete(key);
+  }
+
+  async #step(name: BullStep): Promise<void> {
+    await this.#failPoint?.(name);
+  }
+
+  /** Runs the work of a method; what the client throws says which. */
+  async #saying<Value>(method: string, work: () => Promise<Value>): Promise<Value> {
+    try {
+      return await work();
+    } catch (error) {
+      if (error instanceof WpFusionError) throw error;
+      const said = error instanceof Error ? error.message : String(error);
+      const cleaned = new Error(`${method}() of the webhook queue: ${said}`);
+      cleaned.name = 'RedisError';
+      throw cleaned;
+    }
+  }
+}
+
+/** BullMQ's own scripts can be part of a transaction; its types know only a client there. */
+const asClient = (transaction: IRedisTransaction): IRedisClient => transaction as unknown as IRedisClient;
+
+/** The replies of a transaction; throws the first failure. */
+function repliesOf(results: [Error | null, unknown][] | null): unknown[] {
+  if (results === null) throw new Error('Redis did not run the transaction.');
+  return results.map(([error, reply]) => {
+    if (error !== null) throw error;
+    return reply;
+  });
+}
+
+/** Whether BullMQ says that a job is not ours to move (any more): its codes are negative numbers. */
+const isRefusal = (error: unknown): boolean => typeof (error as { code?: unknown } | null)?.code === 'number';
+
+/** A wake-up that another worker has by now is that one's to move. */
+function refusalOnly(error: unknown): void {
+  if (!isRefusal(error)) throw error;
+}
+
+function refuseLongText(what: string, text: string, max: number): void {
+  if (text.length <= max) return;
+  throw new WpFusionError(
+    'INVALID_REQUEST',
+    `${what} has ${text.length} characters (${JSON.stringify(text.slice(0, 20))}…); it may have ${max}.`,
+  );
+}
+
+/** A verdict, as the script is told it. */
+function wordsOf(id: string, verdict: Verdict): (string | number)[] {
+  switch (verdict.kind) {
+    case 'later':
+      return [id, 'later', Math.max(0, Math.ceil(verdict.delayMs)), asciiJson(verdict.job), ''];
+    case 'dead':
+      return [id, 'dead', 0, asciiJson(verdict.job), ''];
+    case 'done':
+      return [id, 'done', 0, '', verdict.result === undefined ? '' : asciiJson(verdict.result)];
+  }
+}
+
+const lettersOf = (verdicts: ReadonlyMap<string, Verdict>): DeadLetter[] =>
+  [...verdicts].flatMap(([id, verdict]) => (verdict.kind === 'dead' ? [deadLetterOf(id, verdict.job)] : []));
+
+function jobsOf(words: readonly (string | number)[]): StoredJob[] {
+  return triplesOf(words.map(String)).map(([id, job, isDue]) => ({
+    id,
+    job: JSON.parse(job) as Job,
+    isDue: isDue === '1',
+  }));
+}
+
+function triplesOf(words: readonly string[]): [string, string, string][] {
+  return Array.from({ length: words.length / 3 }, (_, index) => {
+    const [first = '', second = '', third = ''] = words.slice(3 * index);
+    return [first, second, third];
+  });
+}
+
+/** Whether a text can be an id of ours. */
+const isId = (text: string): boolean => /^[1-9]\d{0,14}$/.test(text);
+
+function chunksOf<Value>(values: readonly Value[]): Value[][] {
+  return Array.from({ length: Math.ceil(values.length / CHUNK) }, (_, index) =>
+    values.slice(index * CHUNK, (index + 1) * CHUNK),
+  );
+}
