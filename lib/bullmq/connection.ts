@@ -1,14 +1,9 @@
 // The way to Redis: one connection for all queues of a site, which tells within moments that Redis is not to be had, and comes
 // back by itself.
 import { createHash } from 'node:crypto';
-import {
-  createRedisBackend,
-  isRedisInstance,
-  type ConnectionOptions,
-  type IRedisClient,
-  type QueueBaseOptions,
-  type RedisQueueBackend,
-} from 'bullmq';
+import type { ConnectionOptions, IRedisClient, QueueBaseOptions, RedisQueueBackend } from 'bullmq';
+import type { BullMq } from './bullmq';
+import type { RedisClient, RedisOptions } from './options';
 import { SCRIPTS, type ScriptName } from './scripts';
 
 /** How long a connection may take to come about before its lack is told. */
@@ -20,7 +15,7 @@ const RECONNECT_MS = 500;
 
 /** What BullMQ is told. `lockDuration`, `maxStalledCount` and `stalledInterval` are options of its workers, which share them with us. */
 export interface ConnectionSettings {
-  readonly connection: ConnectionOptions;
+  readonly connection: RedisOptions | RedisClient;
   readonly prefix: string;
   readonly lockDuration: number;
   readonly stalledInterval: number;
@@ -39,6 +34,7 @@ export const commandOf = (script: ScriptName): string => COMMANDS.get(script) ??
 
 /** One connection. It is made with the first call. */
 export class Connection {
+  readonly #bullMq: BullMq;
   readonly #settings: ConnectionSettings;
   #backend: RedisQueueBackend | undefined;
   #begun: Promise<IRedisClient> | undefined;
@@ -46,7 +42,8 @@ export class Connection {
   #back: Promise<void> | undefined;
   #isClosed = false;
 
-  constructor(settings: ConnectionSettings) {
+  constructor(bullMq: BullMq, settings: ConnectionSettings) {
+    this.#bullMq = bullMq;
     this.#settings = settings;
   }
 
@@ -80,14 +77,16 @@ export class Connection {
   }
 
   #open(): RedisQueueBackend {
+    const { isRedisInstance, createRedisBackend } = this.#bullMq;
     const { connection, ...settings } = this.#settings;
+    const isClient = isRedisInstance(connection);
     const options: QueueBaseOptions & Record<string, unknown> = {
       ...settings,
-      connection: isRedisInstance(connection) ? connection : { ...OWN_CONNECTION, ...connection },
+      connection: (isClient ? connection : { ...OWN_CONNECTION, ...connection }) as ConnectionOptions,
       // A wake-up that was lost with its worker comes back as often as it takes: it is no fault of the webhook.
       maxStalledCount: 1_000_000_000,
     };
-    const backend = createRedisBackend('wp-fusion-webhook', options) as RedisQueueBackend;
+    const backend = createRedisBackend('wp-fusion-webhook', options);
     // Whoever calls is told; an event that nobody listens to would end the process.
     backend.on('error', () => undefined);
     return backend;

@@ -1,2 +1,3 @@
 // What the subpath `wp-fusion-webhook/bullmq` exports, nothing else.
-export { BullMqWebhookQueue, type BullMqWebhookQueueOptions } from './webhook-queue';
+export { BullMqWebhookQueue } from './webhook-queue';
+export type { BullMqTelemetry, BullMqWebhookQueueOptions, RedisClient, RedisOptions } from './options';

@@ -1,16 +1,10 @@
 // A wake-up is a job of BullMQ's that says no more than that a contact has something waiting. Everything that is waited for, paused,
 // shown on a dashboard and traced is BullMQ's; what is to be done is in the contact's inbox.
 import { randomUUID } from 'node:crypto';
-import {
-  Job,
-  Queue,
-  SpanKind,
-  TelemetryAttributes,
-  type JobJson,
-  type RedisQueueBackend,
-  type Telemetry,
-} from 'bullmq';
+import type { Job, JobJson, Queue, RedisQueueBackend, Telemetry } from 'bullmq';
 import type { Job as WebhookJob } from '../queue/queue';
+import type { BullMq } from './bullmq';
+import type { BullMqTelemetry } from './options';
 
 /** What a dashboard shows of a wake-up. */
 export interface WakeUpData {
@@ -40,18 +34,26 @@ export interface WakeUp {
 
 /** BullMQ's wake-ups of one queue. */
 export class WakeUps {
+  readonly #bullMq: BullMq;
   readonly #queue: Queue<WakeUpData>;
   readonly #backend: RedisQueueBackend;
-  readonly #telemetry: Telemetry | undefined;
+  readonly #isTraced: boolean;
 
   /** @param backend shared with the other queues: it makes no connection. */
-  constructor(name: string, prefix: string, backend: RedisQueueBackend, telemetry: Telemetry | undefined) {
-    // Its type is that of any store.
-    this.#backend = backend.forQueue(name, prefix) as RedisQueueBackend;
-    const options = { connection: {}, prefix, ...(telemetry === undefined ? {} : { telemetry }) };
-    this.#queue = new Queue<WakeUpData>(name, options, () => this.#backend);
+  constructor(
+    bullMq: BullMq,
+    name: string,
+    backend: RedisQueueBackend,
+    { prefix, telemetry }: { readonly prefix: string; readonly telemetry: BullMqTelemetry | undefined },
+  ) {
+    this.#bullMq = bullMq;
+    this.#isTraced = telemetry !== undefined;
+    const sibling = backend.forQueue(name, prefix);
+    if (!(sibling instanceof bullMq.RedisQueueBackend)) throw new TypeError('BullMQ is not on Redis.');
+    this.#backend = sibling;
+    const options = { connection: {}, prefix, ...(telemetry && { telemetry: telemetry as Telemetry }) };
+    this.#queue = new bullMq.Queue<WakeUpData>(name, options, () => sibling);
     this.#queue.on('error', () => undefined);
-    this.#telemetry = telemetry;
   }
 
   /** How the names of all jobs of this queue begin in Redis. */
@@ -71,15 +73,16 @@ export class WakeUps {
       removeOnComplete: true,
       ...(trace === undefined ? {} : { telemetry: { metadata: trace } }),
     };
-    return new Job(this.#queue, name, { contactId }, options, id);
+    return new this.#bullMq.Job(this.#queue, name, { contactId }, options, id);
   }
 
   /** The next wake-up whose time has come, locked with `token`. */
   async next(token: string): Promise<WakeUp | undefined> {
     const [json, id] = (await this.#backend.moveToActive(token)) as [JobJson | null | undefined, string];
     if (json === null || json === undefined) return undefined;
-    const { name, data, opts, attemptsMade } = Job.fromJSON(this.#queue, json, id);
-    const contactId: unknown = (data as WakeUpData | null)?.contactId;
+    const job = this.#bullMq.Job.fromJSON(this.#queue, json, id);
+    const { name, opts, attemptsMade } = job;
+    const contactId = (job.data as { contactId?: unknown } | null)?.contactId;
     return {
       id,
       name,
@@ -131,7 +134,8 @@ export class WakeUps {
 
   /** Runs `work` in a span of BullMQ's for what is put, where there is telemetry. */
   async traced<Value>(name: string, id: string, work: (trace?: string) => Promise<Value>): Promise<Value> {
-    if (this.#telemetry === undefined) return work();
+    if (!this.#isTraced) return work();
+    const { SpanKind, TelemetryAttributes } = this.#bullMq;
     const destination = `${this.#queue.name}.${name}`;
     return await this.#queue.trace<Value>(SpanKind.PRODUCER, 'add', destination, async (span, trace) => {
       const value = await work(trace);
@@ -142,7 +146,8 @@ export class WakeUps {
 
   /** Begins a span of BullMQ's for work on a contact, where there is telemetry; gives what ends it. */
   begin(wakeUp: WakeUp): (() => void) | undefined {
-    if (this.#telemetry === undefined) return undefined;
+    if (!this.#isTraced) return undefined;
+    const { SpanKind, TelemetryAttributes } = this.#bullMq;
     let end = (): void => undefined;
     const ended = new Promise<void>((resolve) => (end = resolve));
     const { id, name, trace } = wakeUp;
@@ -161,7 +166,13 @@ export class WakeUps {
   }
 
   #job(id: string): Job<WakeUpData> {
-    return new Job<WakeUpData>(this.#queue, '', { contactId: '' }, { removeOnComplete: true }, id);
+    return new this.#bullMq.Job<WakeUpData>(
+      this.#queue,
+      '',
+      { contactId: '' },
+      { removeOnComplete: true },
+      id,
+    );
   }
 }
 

@@ -1,9 +1,8 @@
 // BullMqWebhookQueue: webhooks in Redis, on BullMQ. Each is put into its contact's inbox together with a wake-up, in one step;
 // whoever gets the wake-up takes all that is in the inbox, under a fencing token.
 import { randomUUID } from 'node:crypto';
-import type { ConnectionOptions, IRedisClient, IRedisTransaction, Job as BullJob, Telemetry } from 'bullmq';
-import { ConfigurationError, WpFusionError } from '../errors';
-import { leaseOf } from '../queue/lease';
+import type { IRedisClient, IRedisTransaction, Job as BullJob } from 'bullmq';
+import { WpFusionError } from '../errors';
 import type {
   DeadJob,
   Job,
@@ -19,30 +18,13 @@ import type {
   WebhookQueue,
 } from '../queue/queue';
 import { asciiJson, keyOf, textOfKey } from '../queue/text';
-import { refuseUnknownOptions } from '../unknown-options';
+import { loadBullMq, type BullMq } from './bullmq';
 import { commandOf, Connection, within } from './connection';
 import { findingsOf } from './findings';
+import { configurationOf, type BullMqWebhookQueueOptions, type QueueConfiguration } from './options';
 import type { ScriptName } from './scripts';
 import type { BullStep } from './steps';
 import { deadLetterOf, WakeUps, type DeadLetter, type WakeUp, type WakeUpData } from './wake-ups';
-
-/** Options of {@link BullMqWebhookQueue}. */
-export interface BullMqWebhookQueueOptions {
-  /**
-   * Where Redis is: options of ioredis (`{ host, port }`, `{ url }`), or a client of ioredis or node-redis that you have. A client stays
-   * yours: nothing closes it.
-   */
-  readonly connection: ConnectionOptions;
-  /** BullMQ's prefix of all keys: default `bull`. In a Redis Cluster it needs braces: `{bull}`. */
-  readonly prefix?: string | undefined;
-  /**
-   * Milliseconds for which a taken contact stays with its worker without being renewed: default 30,000, from 100 to an hour.
-   * So long the webhooks of a process that died wait at most. The same in every process.
-   */
-  readonly leaseMs?: number | undefined;
-  /** BullMQ's telemetry, such as `new BullMQOtel('my-site')` of `bullmq-otel`. Default: none. */
-  readonly telemetry?: Telemetry | undefined;
-}
 
 /** How long Redis may take to store a webhook. Whoever waits for the answer has a second. */
 const PUT_MS = 900;
@@ -57,10 +39,6 @@ const MAX_NAME = 64;
 const MAX_KEY = 255;
 /** A span of work that nobody has ended: its worker has lost the contact. */
 const SPAN_MS = 15 * 60_000;
-
-/** Tests stop the work between two changes of Redis through this. */
-const FAIL_POINT = Symbol.for('wp-fusion-webhook.fail-point');
-type FailPoint = (step: BullStep) => Promise<void>;
 
 /** One queue, by the `name` of a middleware. */
 interface Place {
@@ -93,7 +71,7 @@ interface Place {
  * Not promised: that the order among different contacts is that of their webhooks; that what was acknowledged survives a Redis that
  * does not write it to a disk (`check` says so), or a failover to a replica that did not have it yet.
  *
- * @throws ConfigurationError at construction for a wrong option. `put` throws a WpFusionError with the code `INVALID_REQUEST` for what
+ * @throws ConfigurationError at construction for a wrong option, and where BullMQ 6 is not installed. `put` throws a WpFusionError with the code `INVALID_REQUEST` for what
  * cannot be stored: a contact id of more than 255 characters, a queue's name of more than 64. Else its methods throw what the client
  * says, as an `Error` named `RedisError`.
  *
@@ -106,37 +84,25 @@ interface Place {
  */
 export class BullMqWebhookQueue implements WebhookQueue {
   readonly leaseMs: number;
-  readonly #prefix: string;
-  readonly #telemetry: Telemetry | undefined;
+  readonly #configuration: QueueConfiguration;
+  readonly #bullMq: BullMq;
   readonly #connection: Connection;
-  readonly #failPoint: FailPoint | undefined;
   readonly #places = new Map<string, Place>();
   /** What ends the span of a contact in work, where there is telemetry. */
   readonly #spans = new Map<string, { readonly end: () => void; readonly begunAt: number }>();
 
   /** @param options where Redis is, and what goes otherwise than usual. */
   constructor(options: BullMqWebhookQueueOptions) {
-    refuseUnknownOptions(options, ['connection', 'prefix', 'leaseMs', 'telemetry']);
-    const { connection, prefix = 'bull', leaseMs, telemetry } = options;
-    if (typeof connection !== 'object' || (connection as unknown) === null) {
-      throw new ConfigurationError(
-        'connection',
-        "must say where Redis is: options such as { host: '127.0.0.1', port: 6379 }, or a client.",
-      );
-    }
-    if (typeof prefix !== 'string' || prefix === '') {
-      throw new ConfigurationError('prefix', 'must be a text that is not empty.');
-    }
-    this.leaseMs = leaseOf(leaseMs);
-    this.#prefix = prefix;
-    this.#telemetry = telemetry;
-    this.#failPoint = (options as unknown as Record<symbol, FailPoint | undefined>)[FAIL_POINT];
-    this.#connection = new Connection({
+    this.#configuration = configurationOf(options);
+    this.#bullMq = loadBullMq();
+    const { connection, prefix, leaseMs } = this.#configuration;
+    this.leaseMs = leaseMs;
+    this.#connection = new Connection(this.#bullMq, {
       connection,
       prefix,
       // A wake-up comes back before the lease of its contact is over, and waits for the rest of it: so it is there in time.
-      lockDuration: Math.ceil(this.leaseMs * 0.75),
-      stalledInterval: Math.ceil(this.leaseMs / 10),
+      lockDuration: Math.ceil(leaseMs * 0.75),
+      stalledInterval: Math.ceil(leaseMs / 10),
     });
   }
 
@@ -317,10 +283,11 @@ export class BullMqWebhookQueue implements WebhookQueue {
     let place = this.#places.get(queue);
     if (place === undefined) {
       // BullMQ's names know no colon.
+      const { prefix, telemetry } = this.#configuration;
       const name = `wp-fusion-webhook.${keyOf(queue).replaceAll(':', '%003a')}`;
       place = {
-        wakeUps: new WakeUps(name, this.#prefix, this.#connection.backend, this.#telemetry),
-        keys: `${this.#prefix}:${name}.inboxes:`,
+        wakeUps: new WakeUps(this.#bullMq, name, this.#connection.backend, { prefix, telemetry }),
+        keys: `${prefix}:${name}.inboxes:`,
         recoveredAt: -Infinity,
         rememberedAt: performance.now(),
       };
@@ -338,7 +305,7 @@ export class BullMqWebhookQueue implements WebhookQueue {
       contact,
       job,
       wakeUp.id,
-      `${this.#prefix}:wp-fusion-webhook.ids`,
+      `${this.#configuration.prefix}:wp-fusion-webhook.ids`,
     ]);
     return String(repliesOf(await transaction.exec()).at(-1));
   }
@@ -531,7 +498,7 @@ export class BullMqWebhookQueue implements WebhookQueue {
   }
 
   async #step(name: BullStep): Promise<void> {
-    await this.#failPoint?.(name);
+    await this.#configuration.failPoint?.(name);
   }
 
   /** Runs the work of a method; what the client throws says which. */
