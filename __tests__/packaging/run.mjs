@@ -171,6 +171,22 @@ const filesIn = (directory) =>
 
 const kilobytes = (bytes) => `${Math.round(bytes / 1000)} kB`;
 
+/** The files with types that a compiler reads which begins at what the package exports. */
+function typesThatHostsSee(installed, manifest) {
+  const seen = new Set();
+  const look = (file) => {
+    if (seen.has(file)) return;
+    seen.add(file);
+    for (const { fileName } of ts.preProcessFile(fs.readFileSync(file, 'utf8'), true, true).importedFiles) {
+      if (fileName.startsWith('.')) look(path.resolve(path.dirname(file), `${fileName}.d.ts`));
+    }
+  };
+  for (const { types } of Object.values(manifest.exports)) {
+    if (types !== undefined) look(path.join(installed, types));
+  }
+  return seen;
+}
+
 /** What the tarball holds. */
 function checkContents(packed, project) {
   const paths = packed.files.map((file) => file.path);
@@ -190,6 +206,7 @@ function checkContents(packed, project) {
 
   const installed = path.join(project, 'node_modules', PACKAGE);
   const manifest = JSON.parse(fs.readFileSync(path.join(installed, 'package.json'), 'utf8'));
+  const seen = typesThatHostsSee(installed, manifest);
   for (const file of filesIn(path.join(installed, 'dist'))) {
     const text = fs.readFileSync(file, 'utf8');
     const [, map] = /^\/\/# sourceMappingURL=(\S+)$/m.exec(text) ?? [];
@@ -204,8 +221,9 @@ function checkContents(packed, project) {
     for (const { fileName: specifier } of ts.preProcessFile(text, true, true).importedFiles) {
       if (specifier.startsWith('.')) continue;
       const name = /^(@[^/]+\/)?[^/]+/.exec(specifier)[0];
-      // A subpath may load its own optional peer, in code and not in types.
-      const isPeer = manifest.peerDependenciesMeta[name]?.optional && /dist.(smtp|knex).+\.js$/.test(file);
+      // A subpath may load its own optional peer, in code and in types that no host's compiler comes to.
+      const isOfSubpath = /dist.(bullmq|smtp|knex)./.test(file) && !seen.has(file);
+      const isPeer = manifest.peerDependenciesMeta[name]?.optional && isOfSubpath;
       const isKnown =
         specifier.startsWith('node:') || name === PACKAGE || name in manifest.dependencies || isPeer;
       ensure(isKnown, `${path.basename(file)} needs ${specifier}, which is no dependency`);
@@ -262,6 +280,7 @@ async function checkTypesAlone(project) {
 async function checkTypeScript(project) {
   for (const [specifier, file] of [
     [PACKAGE, 'dist/index.d.ts'],
+    [`${PACKAGE}/bullmq`, 'dist/bullmq/index.d.ts'],
     [`${PACKAGE}/knex`, 'dist/knex/index.d.ts'],
     [`${PACKAGE}/smtp`, 'dist/smtp/index.d.ts'],
     [`${PACKAGE}/testing`, 'dist/testing/index.d.ts'],

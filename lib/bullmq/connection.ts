@@ -7,7 +7,7 @@ import type { RedisClient, RedisOptions } from './options';
 import { SCRIPTS, type ScriptName } from './scripts';
 
 /** How long a connection may take to come about before its lack is told. */
-const READY_MS = 500;
+const READY_MS = 400;
 /** A server that has not answered for so long is given up, and connected to anew. */
 const SILENCE_MS = 10_000;
 /** The longest that is waited between two attempts to connect. */
@@ -49,13 +49,14 @@ export class Connection {
 
   /** BullMQ's part of it. Queues are its siblings: they share the connection. */
   get backend(): RedisQueueBackend {
+    this.#refuseIfClosed();
     this.#backend ??= this.#open();
     return this.#backend;
   }
 
-  /** The client, connected. Throws when it is not, and does not become so in half a second. */
+  /** The client, connected. Throws when it is not, and does not become so in a moment. */
   async client(): Promise<IRedisClient> {
-    if (this.#isClosed) throw new Error('The queue was closed with close().');
+    this.#refuseIfClosed();
     this.#begun ??= this.#begin();
     const client = await within(this.#begun, READY_MS, () => 'Redis could not be connected to.');
     if (!isReady(client)) {
@@ -74,6 +75,10 @@ export class Connection {
     const isConnected = this.#client !== undefined && isReady(this.#client);
     const closing = backend.close(!isConnected).catch(() => undefined);
     await within(closing, SILENCE_MS, () => '').catch(() => backend.disconnect());
+  }
+
+  #refuseIfClosed(): void {
+    if (this.#isClosed) throw new Error('The queue was closed with close().');
   }
 
   #open(): RedisQueueBackend {

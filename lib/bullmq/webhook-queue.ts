@@ -27,7 +27,7 @@ import type { BullStep } from './steps';
 import { deadLetterOf, WakeUps, type DeadLetter, type WakeUp, type WakeUpData } from './wake-ups';
 
 /** How long Redis may take to store a webhook. Whoever waits for the answer has a second. */
-const PUT_MS = 900;
+const PUT_MS = 750;
 /** Somebody may ask for a result for five minutes. */
 const RESULT_KEPT_MS = 10 * 60_000;
 /** How often contacts are looked for whose wake-ups are gone, and how long their time must have come. */
@@ -164,8 +164,7 @@ export class BullMqWebhookQueue implements WebhookQueue {
       this.#endSpan(token, contactId);
       if (holder === undefined) return false;
       await this.#step('bull: contact finished');
-      const letters = died === 0 ? [] : lettersOf(verdicts);
-      await this.#goOn(place, { holder, token, contactId, leftMs, letters, other });
+      await this.#goOn(place, { holder, token, contactId, hasDied: died > 0, leftMs, other });
       return true;
     });
   }
@@ -390,20 +389,21 @@ export class BullMqWebhookQueue implements WebhookQueue {
       readonly contactId: string;
       /** Milliseconds until the contact is due again; less than 0: not at all. */
       readonly leftMs: number;
-      readonly letters: readonly DeadLetter[];
+      /** Whether there are dead letters to show. */
+      readonly hasDied: boolean;
       /** The wake-up that takes its place where it shows dead letters. */
       readonly other: BullJob<WakeUpData>;
     },
   ): Promise<void> {
     const { wakeUps } = place;
-    const { holder, token, contactId, leftMs, letters, other } = story;
+    const { holder, token, contactId, hasDied, leftMs, other } = story;
     try {
-      if (letters.length > 0) {
+      if (hasDied) {
         if (leftMs >= 0) {
           await this.#wake(place, other, leftMs);
           await this.#step('bull: contact woken again');
         }
-        await wakeUps.fail(holder, token, contactId, letters);
+        await wakeUps.fail(holder, token, contactId, await this.#shownBy(place, holder));
       } else if (leftMs < 0) await wakeUps.complete(holder, token);
       else await wakeUps.delay(holder, token, leftMs);
     } catch (error) {
@@ -554,9 +554,6 @@ function wordsOf(id: string, verdict: Verdict): (string | number)[] {
       return [id, 'done', 0, '', verdict.result === undefined ? '' : asciiJson(verdict.result)];
   }
 }
-
-const lettersOf = (verdicts: ReadonlyMap<string, Verdict>): DeadLetter[] =>
-  [...verdicts].flatMap(([id, verdict]) => (verdict.kind === 'dead' ? [deadLetterOf(id, verdict.job)] : []));
 
 function jobsOf(words: readonly (string | number)[]): StoredJob[] {
   return triplesOf(words.map(String)).map(([id, job, isDue]) => ({

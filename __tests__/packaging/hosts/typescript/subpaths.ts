@@ -9,6 +9,13 @@ import {
   type WebhookQueue,
 } from 'wp-fusion-webhook';
 import {
+  BullMqWebhookQueue,
+  type BullMqTelemetry,
+  type BullMqWebhookQueueOptions,
+  type RedisClient,
+  type RedisOptions,
+} from 'wp-fusion-webhook/bullmq';
+import {
   knexMigrationSource,
   KnexUserRepository,
   KnexWebhookQueue,
@@ -102,6 +109,14 @@ const lease: KnexWebhookQueueOptions = { leaseMs: 60_000 };
 const openQueue = (knex: KnexLike): WebhookQueue => new KnexWebhookQueue(knex, lease);
 const source: KnexMigrationSource = knexMigrationSource();
 
+// The queue on Redis
+
+const redis: RedisOptions = { url: 'redis://127.0.0.1:6379', lazyConnect: true };
+const openOnRedis = (connection: RedisClient | RedisOptions, telemetry?: BullMqTelemetry): WebhookQueue => {
+  const options: BullMqWebhookQueueOptions = { connection, prefix: '{shop}', telemetry };
+  return new BullMqWebhookQueue(options);
+};
+
 // The welcome mail
 
 const sent: MailMessage[] = [];
@@ -153,6 +168,8 @@ async function main(): Promise<void> {
   assert.deepEqual(await source.getMigrations(), ['wpf_001_users', 'wpf_002_queue']);
   await assert.rejects(open({} as KnexLike), /must be a Knex instance/);
   assert.throws(() => openQueue({} as KnexLike), /must be a Knex instance/);
+  // Neither BullMQ nor nodemailer is installed here.
+  assert.throws(() => openOnRedis(redis), /npm install bullmq ioredis/);
   const user: PublicUser = {
     ...{ id: '1', contactId: '7', email: 'mary@example.com', username: 'mary', role: 'subscriber' },
     ...{ tags: [], meta: {} },
@@ -160,7 +177,7 @@ async function main(): Promise<void> {
   await new SmtpNotifier(mail).sendWelcome({ user });
   const to: Mailbox | undefined = sent[0]?.to;
   assert.equal(to?.address, 'mary@example.com');
-  // nodemailer is not installed here, and only needed for a transport that is to be made.
+  // nodemailer is only needed for a transport that is to be made.
   assert.throws(() => new SmtpNotifier({ ...mail, transport: smtp }), /npm install nodemailer/);
   userRepositoryContract(repositoryOptions);
   assert.ok(names.length > 50);
