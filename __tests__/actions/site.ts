@@ -57,11 +57,17 @@ export function pinger(url: string): Process['ping'] {
 
 /** A sandbox with a field for the password and one for the plan; closed after the test. */
 export async function startSandbox(options: OntraportSandboxOptions = {}): Promise<OntraportSandbox> {
+  const sandbox = await openSandbox(options);
+  cleanUps.push(() => sandbox.close());
+  return sandbox;
+}
+
+/** The same, for whoever closes it. */
+export async function openSandbox(options: OntraportSandboxOptions = {}): Promise<OntraportSandbox> {
   const sandbox = await OntraportSandbox.start({
     rateLimit: { limit: 100_000, windowMs: 60_000 },
     ...options,
   });
-  cleanUps.push(() => sandbox.close());
   sandbox.addField({ key: 'f1', alias: 'Site password', type: 'text' });
   sandbox.addField({ key: 'f2', alias: 'Plan', type: 'text' });
   for (const tag of ['Member', 'Customer', 'VIP']) sandbox.addTag(tag);
