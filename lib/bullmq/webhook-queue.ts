@@ -1,7 +1,7 @@
 // BullMqWebhookQueue: webhooks in Redis, on BullMQ. Each is put into its contact's inbox together with a wake-up, in one step;
 // whoever gets the wake-up takes all that is in the inbox, under a fencing token.
 import { randomUUID } from 'node:crypto';
-import type { IRedisClient, IRedisTransaction, Job as BullJob } from 'bullmq';
+import type { IRedisClient, IRedisTransaction, Job as BullJob, RedisQueueBackend } from 'bullmq';
 import { WpFusionError } from '../errors';
 import type {
   DeadJob,
@@ -42,6 +42,8 @@ const SPAN_MS = 15 * 60_000;
 
 /** One queue, by the `name` of a middleware. */
 interface Place {
+  /** The connection's, which is another one when it had to begin anew. */
+  readonly backend: RedisQueueBackend;
   readonly wakeUps: WakeUps;
   /** How the names of our keys begin. */
   readonly keys: string;
@@ -71,9 +73,9 @@ interface Place {
  * Not promised: that the order among different contacts is that of their webhooks; that what was acknowledged survives a Redis that
  * does not write it to a disk (`check` says so), or a failover to a replica that did not have it yet.
  *
- * @throws ConfigurationError at construction for a wrong option, and where BullMQ 6 is not installed. `put` throws a WpFusionError with the code `INVALID_REQUEST` for what
- * cannot be stored: a contact id of more than 255 characters, a queue's name of more than 64. Else its methods throw what the client
- * says, as an `Error` named `RedisError`.
+ * @throws ConfigurationError at construction for a wrong option, and where BullMQ 6 is not installed. `put` throws a WpFusionError
+ * with the code `INVALID_REQUEST` for what cannot be stored: a contact id of more than 255 characters, a queue's name of more than
+ * 64. Else its methods throw what the client says, as an `Error` named `RedisError`.
  *
  * @example
  * const { BullMqWebhookQueue } = require('wp-fusion-webhook/bullmq');
@@ -112,10 +114,15 @@ export class BullMqWebhookQueue implements WebhookQueue {
     const { wakeUps, keys } = this.#place(queue);
     const id = randomUUID();
     return this.#saying('put', () => {
-      const stored = wakeUps.traced(job.action, id, async (trace) => {
-        const client = await this.#connection.client();
+      const stored = wakeUps.traced<string>(job.action, id, async (trace) => {
         const wakeUp = wakeUps.make(job.action, contactId, { id, trace });
-        return this.#store(client, wakeUp, [keys, keyOf(contactId), asciiJson(job)]);
+        return this.#withWakeUps([wakeUp], 'put', [
+          keys,
+          keyOf(contactId),
+          asciiJson(job),
+          id,
+          `${this.#configuration.prefix}:wp-fusion-webhook.ids`,
+        ]);
       });
       return within(stored, PUT_MS, () => `Redis gave no answer within ${PUT_MS} ms.`);
     });
@@ -188,14 +195,11 @@ export class BullMqWebhookQueue implements WebhookQueue {
     const place = this.#place(queue);
     return this.#saying('replay', () =>
       this.#eachDead(place, ids, async (some) => {
-        const client = await this.#connection.client();
         const contacts = await this.#run<string[]>('contacts', [place.keys, ...some]);
-        const transaction = client.multi();
-        for (const contact of new Set(contacts.filter((one) => one !== ''))) {
-          await place.wakeUps.make('replay', textOfKey(contact)).addJob(asClient(transaction));
-        }
-        transaction.runCommand(commandOf('replay'), [place.keys, ...some]);
-        return repliesOf(await transaction.exec()).at(-1) as [number, ...string[]];
+        const wakeUps = [...new Set(contacts.filter((one) => one !== ''))].map((contact) =>
+          place.wakeUps.make('replay', textOfKey(contact)),
+        );
+        return this.#withWakeUps<[number, ...string[]]>(wakeUps, 'replay', [place.keys, ...some]);
       }),
     );
   }
@@ -279,13 +283,15 @@ export class BullMqWebhookQueue implements WebhookQueue {
   }
 
   #place(queue: string): Place {
+    const { backend } = this.#connection;
     let place = this.#places.get(queue);
-    if (place === undefined) {
-      // BullMQ's names know no colon.
+    if (place?.backend !== backend) {
       const { prefix, telemetry } = this.#configuration;
+      // BullMQ's names know no colon.
       const name = `wp-fusion-webhook.${keyOf(queue).replaceAll(':', '%003a')}`;
       place = {
-        wakeUps: new WakeUps(this.#bullMq, name, this.#connection.backend, { prefix, telemetry }),
+        backend,
+        wakeUps: new WakeUps(this.#bullMq, name, backend, { prefix, telemetry }),
         keys: `${prefix}:${name}.inboxes:`,
         recoveredAt: -Infinity,
         rememberedAt: performance.now(),
@@ -295,18 +301,26 @@ export class BullMqWebhookQueue implements WebhookQueue {
     return place;
   }
 
-  /** A webhook goes into its contact's inbox, and its wake-up to BullMQ: both, or none. */
-  async #store(client: IRedisClient, wakeUp: BullJob, [keys, contact, job]: string[]): Promise<string> {
+  /** Adds wake-ups and runs a script: both, or none of it. Gives what the script gives. */
+  async #withWakeUps<Reply>(
+    wakeUps: readonly BullJob<WakeUpData>[],
+    script: ScriptName,
+    values: readonly (string | number)[],
+  ): Promise<Reply> {
+    const client = await this.#connection.client();
     const transaction = client.multi();
-    await wakeUp.addJob(asClient(transaction));
-    transaction.runCommand(commandOf('put'), [
-      keys,
-      contact,
-      job,
-      wakeUp.id,
-      `${this.#configuration.prefix}:wp-fusion-webhook.ids`,
-    ]);
-    return String(repliesOf(await transaction.exec()).at(-1));
+    for (const wakeUp of wakeUps) await wakeUp.addJob(asClient(transaction));
+    transaction.runCommand(commandOf(script), [...values]);
+    try {
+      return repliesOf(await transaction.exec()).at(-1) as Reply;
+    } catch (error) {
+      if (!String(error).includes('NOSCRIPT')) throw error;
+      // Somebody has made Redis forget its scripts, and within a transaction the client does not notice. One after the other it sends
+      // them anew: first what is to be kept, then what wakes somebody up.
+      const reply = await this.#run<Reply>(script, values);
+      for (const wakeUp of wakeUps) await wakeUp.addJob(client);
+      return reply;
+    }
   }
 
   /** Takes contacts for the wake-ups that have come, as long as there are any. */
@@ -414,13 +428,9 @@ export class BullMqWebhookQueue implements WebhookQueue {
 
   /** Adds a wake-up for a contact that has something waiting. */
   async #wake(place: Place, wakeUp: BullJob<WakeUpData>, delayMs = 0): Promise<void> {
-    const client = await this.#connection.client();
-    const { contactId } = wakeUp.data;
-    const transaction = client.multi();
     if (delayMs > 0) wakeUp.opts.delay = delayMs;
-    await wakeUp.addJob(asClient(transaction));
-    transaction.runCommand(commandOf('wake'), [place.keys, keyOf(contactId), wakeUp.id]);
-    repliesOf(await transaction.exec());
+    const { contactId } = wakeUp.data;
+    await this.#withWakeUps([wakeUp], 'wake', [place.keys, keyOf(contactId), wakeUp.id ?? '']);
   }
 
   async #wakeEach(place: Place, contacts: readonly string[]): Promise<void> {
