@@ -1,6 +1,7 @@
 // docs/delivery.md against the code: schedules and steps are those of the code, and every promise names tests that exist.
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
+import { BULL_STEPS } from '../../lib/bullmq/steps';
 import { QUEUE_STEPS } from '../../lib/worker/steps';
 import { BRIEF_DELAYS_MS, LONG_DELAYS_MS, PAUSE_DELAYS_MS, treatmentOf } from '../../lib/worker/verdict';
 
@@ -66,4 +67,8 @@ describe('schedules', () => {
 
 test.each(QUEUE_STEPS)('the step “%s” is told', (step) => {
   expect(page).toContain(`| \`${step}\` |`);
+});
+
+test.each(BULL_STEPS)('the step “%s” is told in docs/scaling.md', (step) => {
+  expect(readFileSync(path.join(ROOT, 'docs/scaling.md'), 'utf8')).toContain(`| \`${step}\` `);
 });

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import {
   MemoryUserRepository,
   wpFusionWebhook,
+  type BudgetStore,
   type Contact,
   type CrmClient,
   type DeadJob,
@@ -15,6 +16,7 @@ import {
   type QueueFinding,
   type ReconcileOptions,
   type Settled,
+  type SharedText,
   type StoredJob,
   type TakenContact,
   type Verdict,
@@ -37,6 +39,7 @@ class ArrayQueue implements WebhookQueue {
   readonly leaseMs = 30_000;
   readonly #rows: Row[] = [];
   readonly #taken = new Map<string, string>();
+  readonly #shared = new Map<string, string>();
 
   async put(_queue: string, contactId: string, job: Job): Promise<string> {
     const id = String(this.#rows.length + 1);
@@ -107,6 +110,16 @@ class ArrayQueue implements WebhookQueue {
     return settled;
   }
 
+  async readShared(_queue: string, key: string): Promise<SharedText> {
+    return { text: this.#shared.get(key) ?? null, now: Date.now() };
+  }
+
+  async writeShared(_queue: string, key: string, expected: string | null, text: string): Promise<boolean> {
+    if ((this.#shared.get(key) ?? null) !== expected) return false;
+    this.#shared.set(key, text);
+    return true;
+  }
+
   async check(): Promise<QueueFinding[]> {
     return [];
   }
@@ -122,7 +135,11 @@ const CONTACTS: readonly Contact[] = ['1', '2'].map((id) => ({
   fields: { email: id === '1' ? 'mary@example.com' : null },
 }));
 
+let budget: BudgetStore | undefined;
 const crm: CrmClient = {
+  shareBudget: (store) => {
+    budget = store;
+  },
   maxBatchSize: 50,
   getContacts: async (ids) =>
     new Map(CONTACTS.filter(({ id }) => ids.includes(id)).map((one) => [one.id, one])),
@@ -137,6 +154,8 @@ async function main(): Promise<void> {
   const webhook = wpFusionWebhook({
     ...{ accessKey: 'the-key-of-this-site', crm, users, queue: new ArrayQueue(), logger: false },
   });
+  assert.equal(await budget?.write(null, 'all of it'), true);
+  assert.equal((await budget?.read())?.text, 'all of it');
   const options: ImportOptions = { tag: 'Member' };
   const walk: Walk = webhook.importContacts(options);
   let last: WalkProgress | undefined;
