@@ -14,6 +14,7 @@ export type {
   QueueCounts,
   QueueFinding,
   Settled,
+  SharedText,
   StoredJob,
   TakenContact,
   Verdict,
@@ -37,6 +38,7 @@ export type { UsernameRule } from './users/username';
 export { BcryptHasher, type BcryptHasherOptions, type PasswordHasher } from './users/password-hasher';
 
 export type {
+  BudgetStore,
   Contact,
   ContactFilter,
   CrmClient,

@@ -115,6 +115,8 @@ export function startQueue(
     settled: call('settled'),
     readPosition: call('readPosition'),
     writePosition: call('writePosition'),
+    readShared: call('readShared'),
+    writeShared: call('writeShared'),
     check: call('check'),
     end: () => child.end(),
   };

@@ -6,6 +6,7 @@ import { webhookQueueContract } from '../../lib/testing';
 import type { QueueScene, WebhookQueueContractOptions } from '../../lib/testing';
 import { finishing } from './contracts/broken/queue-finishing';
 import { racing } from './contracts/broken/queue-racing';
+import { sharing } from './contracts/broken/queue-sharing';
 import { storing } from './contracts/broken/queue-storing';
 import { taking } from './contracts/broken/queue-taking';
 import { telling } from './contracts/broken/queue-telling';
@@ -42,20 +43,20 @@ describe('sound queues pass', () => {
   test('the optional methods left out, where it is said', async () => {
     const open = async (): Promise<QueueScene> => {
       const queue = new MemoryWebhookQueue({ leaseMs: LEASE_MS });
-      const without = ['settled', 'readPosition', 'writePosition', 'check'];
-      return { queue: Object.assign(queue, Object.fromEntries(without.map((name) => [name, undefined]))) };
+      const optional = ['settled', 'readPosition', 'writePosition', 'readShared', 'writeShared', 'check'];
+      return { queue: Object.assign(queue, Object.fromEntries(optional.map((name) => [name, undefined]))) };
     };
-    const results = await run(open, { capabilities: { results: false, positions: false } });
+    const results = await run(open, { capabilities: { results: false, positions: false, shared: false } });
     expect(messagesOf(results)).toEqual([]);
-    expect(results.skipped).toHaveLength(15);
-    for (const name of results.skipped) expect(name).toMatch(/\(not tested: (results|positions)\)$/);
+    expect(results.skipped).toHaveLength(25);
+    for (const name of results.skipped) expect(name).toMatch(/\(not tested: (results|positions|shared)\)$/);
     const unsaid = await run(open);
     expect(unsaid.passed).toEqual([]);
     expect(messagesOf(unsaid)[0]).toMatch(/has no method settled\(\).+capabilities: \{ results: false \}/);
   });
 });
 
-describe.each(Object.entries({ storing, taking, finishing, telling, racing }))(
+describe.each(Object.entries({ storing, taking, finishing, telling, sharing, racing }))(
   'broken queues are caught by name: %s',
   (_group, broken) => {
     // At once, since most of the time they wait for leases to run out.
@@ -213,7 +214,7 @@ describe('with node:test, in a process of its own and the built package', () => 
     const results = await nodeTest({});
     expect(results.code).toBe(1);
     expect(results.count('pass')).toBeGreaterThan(5);
-    expect(results.count('skipped')).toBe(15);
+    expect(results.count('skipped')).toBe(25);
     expect(results.text).toMatch(/ok \d+ - gives ids that differ, also between contacts and names/);
     expect(results.text).toMatch(/not ok \d+ - merges nothing: two equal jobs are two/);
     expect(results.text).toContain('What is to be merged is the business of the worker.');

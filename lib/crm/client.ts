@@ -49,6 +49,14 @@ export interface ContactFilter {
   readonly afterId?: string | undefined;
 }
 
+/** Where all processes of a site find one text: what is left of the calls to one account. Plain data, without any secret. */
+export interface BudgetStore {
+  /** The text, or `null` where there is none, and what time it is by the clock of the store, in milliseconds since 1970. */
+  read(): Promise<{ readonly text: string | null; readonly now: number }>;
+  /** Puts `text` in the place of `expected`, in one step; `false`, and nothing is changed, where something else is there by then. */
+  write(expected: string | null, text: string): Promise<boolean>;
+}
+
 /**
  * A CRM. `OntraportClient` is built in; write your own for another one (docs/crm-client.md).
  *
@@ -82,6 +90,13 @@ export interface CrmClient {
    * Optional. It becomes the answer to a webhook whose time runs out while its read waits.
    */
   trouble?(): WpFusionError | undefined;
+
+  /**
+   * Paces the calls of all processes together from now on, by what they share in this store. Optional. The middleware calls it
+   * once, at its construction, where its queue has a place for it. Calls may never fail because of the store: while it is not to be
+   * had the process paces by itself.
+   */
+  shareBudget?(store: BudgetStore): void;
 
   /**
    * Makes the next read ask anew for what the client keeps: names of tags, types of fields. Optional, for clients that keep such

@@ -8,6 +8,7 @@ import { putting } from './contracts/queue/putting';
 import { racing } from './contracts/queue/racing';
 import { settingsOf } from './contracts/queue/settings';
 import type { WebhookQueueContractOptions } from './contracts/queue/settings';
+import { sharing } from './contracts/queue/sharing';
 import { stageFor } from './contracts/queue/stage';
 import { taking } from './contracts/queue/taking';
 import { telling } from './contracts/queue/telling';
@@ -16,7 +17,7 @@ import { Suite } from './contracts/runner';
 /**
  * Tests a `WebhookQueue` against everything that the middleware relies on: that a webhook which was put is never lost, that a
  * contact has one worker at a time, that a worker which died is replaced and one which was slow does no harm, dead letters,
- * results, positions, and many workers at once. Every test opens a scene of its own. It needs no test runner of its own.
+ * results, positions, shared texts, and many workers at once. Every test opens a scene of its own. It needs no test runner of its own.
  *
  * Give the queue under test a lease of half a second (`leaseMs: 500`). The suite waits for leases to run out by asking again
  * until they have, so it takes half a minute; a test in which the store needed longer than a lease is run once more. Of the
@@ -54,6 +55,7 @@ export function webhookQueueContract(options: WebhookQueueContractOptions): void
     finishing(quick, settings);
     givingUp(quick, settings);
     telling(quick, settings);
+    sharing(patient, settings);
     processes(quick, settings);
     racing(patient, settings);
   });

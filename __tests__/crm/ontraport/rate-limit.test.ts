@@ -8,6 +8,7 @@ import type {
   RateLimitOptions,
   RateObservation,
 } from '../../../lib/crm/ontraport/rate-limit';
+import { Account } from './account';
 
 /** A signal that is never aborted; a new one each time, since each may have ten listeners only. */
 const never = (): AbortSignal => new AbortController().signal;
@@ -283,31 +284,6 @@ describe('properties', () => {
     );
   });
 
-  /** An account that counts calls when they arrive; rolling, or by the clock as some servers do. */
-  class Account {
-    refused = 0;
-    #arrivals: number[] = [];
-
-    constructor(
-      private readonly windowMs: number,
-      private readonly isRolling: boolean,
-    ) {}
-
-    arrive(): RateObservation {
-      const now = performance.now();
-      const from = this.isRolling ? now - this.windowMs : Math.floor(now / this.windowMs) * this.windowMs;
-      this.#arrivals = this.#arrivals.filter((at) => (this.isRolling ? at > from : at >= from));
-      if (this.#arrivals.length >= LIMIT) this.refused += 1;
-      else this.#arrivals.push(now);
-      const until = (this.isRolling ? (this.#arrivals[0] ?? now) : from) + this.windowMs;
-      return {
-        limit: LIMIT,
-        remaining: LIMIT - this.#arrivals.length,
-        resetMs: Math.max(1, Math.ceil((until - now) / 1000)) * 1000,
-      };
-    }
-  }
-
   test('an account never refuses a call, however long its windows are and however late calls arrive', async () => {
     const trip = fc.record({ kind, out: fc.nat({ max: 400 }), back: fc.nat({ max: 400 }) });
     await fc.assert(
@@ -317,7 +293,7 @@ describe('properties', () => {
         fc.boolean(),
         async (trips, windowMs, isRolling) => {
           const rateLimit = new RateLimit({ maxConcurrentCalls: 4, limit: 5 * LIMIT });
-          const account = new Account(windowMs, isRolling);
+          const account = new Account(LIMIT, windowMs, isRolling);
           let done = 0;
           // The limit of the account is learnt from the first answer.
           const first = await rateLimit.acquire('read', never());

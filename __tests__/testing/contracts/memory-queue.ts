@@ -9,6 +9,7 @@ import type {
   QueueCounts,
   QueueFinding,
   Settled,
+  SharedText,
   StoredJob,
   TakenContact,
   Verdict,
@@ -38,6 +39,7 @@ export class QueueStore {
   readonly rows = new Map<string, Row>();
   readonly holds = new Map<string, Hold>();
   readonly positions = new Map<string, string>();
+  readonly shared = new Map<string, string>();
   #last = 0;
 
   next(): string {
@@ -154,6 +156,16 @@ export class MemoryWebhookQueue implements WebhookQueue {
     else this.store.positions.set(this.positionKey(queue, key), position);
   }
 
+  async readShared(queue: string, key: string): Promise<SharedText> {
+    return { text: this.sharedTexts().get(this.sharedKey(queue, key)) ?? null, now: this.now() };
+  }
+
+  async writeShared(queue: string, key: string, expected: string | null, text: string): Promise<boolean> {
+    const isExpected = this.isThere(queue, key, expected);
+    if (isExpected) this.sharedTexts().set(this.sharedKey(queue, key), text);
+    return isExpected;
+  }
+
   async check(): Promise<QueueFinding[]> {
     return [];
   }
@@ -180,6 +192,18 @@ export class MemoryWebhookQueue implements WebhookQueue {
 
   positionKey(queue: string, key: string): string {
     return JSON.stringify([queue, key]);
+  }
+
+  sharedKey(queue: string, key: string): string {
+    return JSON.stringify([queue, key]);
+  }
+
+  sharedTexts(): Map<string, string> {
+    return this.store.shared;
+  }
+
+  isThere(queue: string, key: string, expected: string | null): boolean {
+    return (this.sharedTexts().get(this.sharedKey(queue, key)) ?? null) === expected;
   }
 
   rows(queue: string): Row[] {

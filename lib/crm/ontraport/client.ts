@@ -1,7 +1,7 @@
 // The CRM client for Ontraport: what the core asks for, as calls of the Ontraport API.
 
 import { WpFusionError } from '../../errors';
-import type { Contact, ContactFilter, CrmClient, FieldValue, ReadOptions, Tag } from '../client';
+import type { BudgetStore, Contact, ContactFilter, CrmClient, FieldValue, ReadOptions, Tag } from '../client';
 import { ContactReader } from '../contact-reader';
 import { dateOf, decodeValue, optionIds, rawValue, splitIds } from './decode';
 import { badShape, Catalogue, loadFields, loadTags, own, rowsOf } from './metadata';
@@ -32,7 +32,8 @@ const CANONICAL_ID = /^[1-9]\d{0,19}$/;
  * Ontraport as a {@link CrmClient}, over its REST API (version 1).
  *
  * Reads that are asked for at the same time share calls of up to 50 contacts. All calls of one client are paced together to
- * stay under the account's rate limit; so make one client for an account, not one for each request. Reads and writes are
+ * stay under the account's rate limit; so make one client for an account, not one for each request. With a queue that all
+ * processes of a site share (`shareBudget`), the calls of all of them are. Reads and writes are
  * tried up to four times after network errors, timeouts, 5xx, 429 and answers that are no JSON; a write may so reach
  * Ontraport twice, with the same values.
  *
@@ -69,6 +70,17 @@ export class OntraportClient implements CrmClient {
       trouble: () => transport.trouble(),
       lingerMs: () => transport.lingerMs(),
     });
+  }
+
+  /**
+   * Spends one budget with the clients of all processes that are given the same store. The middleware calls it where its queue has
+   * `readShared` and `writeShared`.
+   *
+   * One account, one budget: the first store counts, others are ignored. So of two middlewares with one client all calls are paced by
+   * the store of the one that was made first, under its name; make them in the same order in every process.
+   */
+  shareBudget(store: BudgetStore): void {
+    this.#transport.shareBudget(store);
   }
 
   /**

@@ -1,22 +1,13 @@
 // Paces the calls to an Ontraport account: 180 a minute (or what its answers say), shared with every other program that
-// uses the account (Ontraport API, "Rate limits").
+// uses the account (Ontraport API, "Rate limits"), and with the other processes of the site where they have a store in common.
 
+import { randomBytes } from 'node:crypto';
 import { WpFusionError } from '../../errors';
+import { Exchange } from '../../exchange';
+import type { BudgetStore } from '../client';
+import { Budget, type BudgetOptions, type CallKind, type EndedCall, type RateObservation } from './budget';
 
-/** What a call is for. Reads go before writes, both before the pages of a walk through many contacts. */
-export type CallKind = 'read' | 'write' | 'walk';
-
-/** What an answer says about the account's budget. */
-export interface RateObservation {
-  /** `X-Rate-Limit-Limit`: calls in a window. */
-  readonly limit?: number | undefined;
-  /** `X-Rate-Limit-Remaining`: calls left in it, this one taken off. */
-  readonly remaining?: number | undefined;
-  /** `X-Rate-Limit-Reset`, in milliseconds: until the window rolls over. */
-  readonly resetMs?: number | undefined;
-  /** For a 429: how long nobody may call. */
-  readonly refusedForMs?: number | undefined;
-}
+export type { CallKind, RateObservation } from './budget';
 
 /** The right to make one call. */
 export interface Permit {
@@ -32,74 +23,105 @@ export interface RateLimitOptions {
   readonly limit?: number | undefined;
   /** Milliseconds after which a call no longer counts; default 60,000. */
   readonly windowMs?: number | undefined;
+  /** Milliseconds that a call takes at most; default 60,000. One that takes longer is that of a process that died. */
+  readonly longestCallMs?: number | undefined;
   /** A clock in milliseconds that never goes back; default `performance.now`. */
   readonly now?: (() => number) | undefined;
 }
 
-/**
- * How much of the limit each kind of call may use up. So a burst of writes never keeps a read waiting, an import of thousands
- * neither of both, and a little is always left for other programs.
- */
-const SHARES: Readonly<Record<CallKind, number>> = { read: 0.95, write: 0.8, walk: 0.5 };
 const KINDS = ['read', 'write', 'walk'] as const satisfies readonly CallKind[];
-
-/** Calls of each share kept back for asking whether the budget has come back earlier than it should have. */
-const PROBES = 2;
-
-/** The least time between two such questions, in milliseconds: a `Reset` is in whole seconds, and may be 0. */
-const PROBE_INTERVAL_MS = 250;
 
 /** The longest that a read waits for company. */
 const MAX_LINGER_MS = 1000;
 
-/** A call that counts against the limit. It counts from its start until one window after its end: the server counts it somewhere between. */
-interface Call {
-  readonly startedAt: number;
-  endedAt: number | undefined;
-}
+/** How often a shared budget that is used up is looked at: a call of another process may have ended early. */
+const LOOK_MS = 500;
+
+/** How long a process goes on by itself before it asks a store again that was not to be had; doubled each time, up to the longest. */
+const RETRY_MS = 1000;
+const LONGEST_RETRY_MS = 10_000;
 
 interface Waiter {
   grant(permit: Permit): void;
 }
 
+/** A call of this process. */
+interface OwnCall {
+  readonly id: string;
+  readonly startedAt: number;
+  /** Whether the shared budget is known to have counted its start. */
+  isShared: boolean;
+}
+
+/** A call of this process that is over and not yet told to the others. */
+interface OverCall {
+  readonly call: OwnCall;
+  /** By the clock of this process. */
+  readonly endedAt: number;
+  readonly observation: RateObservation | undefined;
+}
+
+/** A call that may start as soon as the others have been told. */
+interface Grant {
+  readonly kind: CallKind;
+  readonly call: OwnCall;
+}
+
 /**
- * A token bucket whose tokens come back one window after they were spent, so no window of any position ever holds more calls
- * than a kind's share.
+ * Lets calls start as a {@link Budget} allows, no more than so many at once: its waiting lists and timers.
  *
- * What the answers say is believed over what was counted here: calls of other programs lower the budget until the window rolls
- * over; a window that is over earlier than counted gives the tokens back at once. Where the budget is used up and the announced
- * time has passed, one call out of two kept back asks for the news.
+ * By itself it decides at once. With a store (`share`) all processes spend one budget: whoever wants to start calls, or has ended
+ * some, reads the budget, changes it, and puts it back, one change at a time for everybody who waits here. A store that is not to
+ * be had keeps nobody waiting: the process goes on by what it knew last, and tells the others later.
  *
  * Timers never keep the process alive.
  */
 export class RateLimit {
   readonly #maxConcurrentCalls: number;
-  readonly #windowMs: number;
+  readonly #longestCallMs: number;
+  readonly #options: Omit<BudgetOptions, 'isShared'>;
   readonly #now: () => number;
   readonly #waiting: Readonly<Record<CallKind, Set<Waiter>>> = {
     read: new Set(),
     write: new Set(),
     walk: new Set(),
   };
-  #limit: number;
-  /** Calls that count, by their start. */
-  #calls: Call[] = [];
-  #running = 0;
-  /** Calls of other programs, as the last answer showed them, and until when they count. */
-  #foreign = 0;
-  #foreignUntil = 0;
-  /** When the call started whose answer was believed last. */
-  #observedFrom = -Infinity;
-  /** From when on a kept-back call may ask whether the window has rolled over. */
-  #probeAt = Infinity;
-  #pausedUntil = -Infinity;
+  /** The calls of this process that are under way. */
+  readonly #running = new Map<string, OwnCall>();
+  /** Differs in every process. */
+  readonly #prefix = randomBytes(5).toString('base64url');
+  #lastCall = 0;
+  /** All that is known; of a shared one, what was known last. */
+  #budget: Budget;
   #timer: NodeJS.Timeout | undefined;
 
+  #exchange: Exchange | undefined;
+  /** What is to be added to this process's clock for that of the budget. */
+  #offset = 0;
+  #over: OverCall[] = [];
+  /** Starts to be taken back: nobody wanted them any more, or nobody knows whether they were written. With the time of that. */
+  readonly #cancelled = new Map<string, number>();
+  #isChanging = false;
+  /** Whether something has happened since the change under way was made up. */
+  #isNews = false;
+  /** Whether the store is not to be had. */
+  #isAlone = false;
+  #failures = 0;
+  #retryAt = -Infinity;
+  #retryTimer: NodeJS.Timeout | undefined;
+
   constructor(options: RateLimitOptions) {
+    const { limit = 180, windowMs = 60_000 } = options;
     this.#maxConcurrentCalls = options.maxConcurrentCalls;
-    this.#limit = options.limit ?? 180;
-    this.#windowMs = options.windowMs ?? 60_000;
+    this.#longestCallMs = options.longestCallMs ?? 60_000;
+    this.#options = { limit, windowMs };
     this.#now = options.now ?? (() => performance.now());
+    this.#budget = new Budget({ ...this.#options, isShared: false });
+  }
+
+  /** Spends one budget with all who share this store, from now on. Of several stores the first counts. */
+  share(store: BudgetStore): void {
+    this.#exchange ??= new Exchange(store, this.#now);
   }
 
   /**
@@ -135,23 +157,21 @@ export class RateLimit {
    * of single reads at a CRM that answers at once does not spend what few full ones would have done with.
    */
   lingerMs(): number {
-    const now = this.#now();
-    this.#forget(now);
-    const used = (this.#calls.length + this.#foreign) / this.#limit;
-    return Math.min(MAX_LINGER_MS, 5000 * used ** 2);
+    this.#budget.forget(this.#time());
+    return Math.min(MAX_LINGER_MS, 5000 * this.#budget.used() ** 2);
   }
 
   /** CRM_RATE_LIMITED where somebody waits for budget now, else `undefined`. */
   trouble(): WpFusionError | undefined {
-    const kind = KINDS.find((each) => this.#waiting[each].size > 0);
+    const kind = this.#firstWaiting();
     return kind === undefined ? undefined : this.#exhaustion(kind);
   }
 
   #exhaustion(kind: CallKind): WpFusionError | undefined {
-    const now = this.#now();
-    this.#forget(now);
-    if (now >= this.#pausedUntil && this.#mayStart(kind, now)) return undefined;
-    const wakeAt = this.#wakeAt(kind, now) ?? now + this.#windowMs;
+    const now = this.#time();
+    this.#budget.forget(now);
+    if (this.#budget.mayStart(kind, now)) return undefined;
+    const wakeAt = this.#budget.wakeAt(now) ?? now + this.#options.windowMs;
     return new WpFusionError(
       'CRM_RATE_LIMITED',
       "The budget of calls to the Ontraport account is used up. If that happens often, ask Ontraport's support to raise its limit.",
@@ -159,133 +179,235 @@ export class RateLimit {
     );
   }
 
-  /** Lets start who may. */
+  /** What time it is by the clock of the budget. */
+  #time(): number {
+    return this.#now() + this.#offset;
+  }
+
+  #firstWaiting(): CallKind | undefined {
+    return KINDS.find((kind) => this.#waiting[kind].size > 0);
+  }
+
+  #hasRoom(): boolean {
+    return this.#running.size < this.#maxConcurrentCalls;
+  }
+
+  /** Something has happened: lets start who may. */
   #pump(): void {
+    if (this.#exchange === undefined) {
+      this.#startAlone();
+      return;
+    }
+    this.#isNews = true;
+    if (this.#isAlone) this.#startAlone();
+    const isTime = !this.#isAlone || this.#now() >= this.#retryAt;
+    if (isTime && !this.#isChanging && this.#isAnythingToTell()) void this.#change(this.#exchange);
+  }
+
+  // By itself
+
+  #startAlone(): void {
     clearTimeout(this.#timer);
-    this.#timer = undefined;
-    while (this.#running < this.#maxConcurrentCalls) {
-      const now = this.#now();
-      this.#forget(now);
-      const kind = KINDS.find((each) => this.#waiting[each].size > 0);
+    while (this.#hasRoom()) {
+      const now = this.#time();
+      this.#budget.forget(now);
+      const kind = this.#firstWaiting();
       if (kind === undefined) return;
-      if (now < this.#pausedUntil || !this.#mayStart(kind, now)) {
-        // A lower kind never may where a higher one may not: its share is smaller.
-        this.#setTimer(kind, now);
+      if (!this.#budget.mayStart(kind, now)) {
+        const wakeAt = this.#budget.wakeAt(now);
+        if (wakeAt !== undefined) this.#setTimer(wakeAt - now);
         return;
       }
-      const [waiter] = this.#waiting[kind];
-      if (waiter === undefined) return;
-      this.#waiting[kind].delete(waiter);
-      waiter.grant(this.#start(kind, now));
+      const call = this.#newCall(now);
+      this.#budget.start(call.id, kind, now);
+      this.#begin({ kind, call });
     }
   }
 
-  #start(kind: CallKind, now: number): Permit {
-    // A call that is made anyway brings the news; until then nobody needs to ask for it.
-    if (this.#free(kind, now) <= this.#probes(kind)) this.#probeAt = now + 1000;
-    const call: Call = { startedAt: now, endedAt: undefined };
-    this.#calls.push(call);
-    this.#running += 1;
-    return {
-      release: (observation) => {
-        this.#running -= 1;
-        call.endedAt = this.#now();
-        if (observation !== undefined) this.#observe(call, observation);
-        this.#pump();
-      },
-    };
-  }
-
-  #observe(call: Call, observation: RateObservation): void {
-    const now = this.#now();
-    const { limit, remaining, resetMs, refusedForMs } = observation;
-    if (limit !== undefined) this.#limit = limit;
-    if (refusedForMs !== undefined) {
-      this.#pausedUntil = Math.max(this.#pausedUntil, now + refusedForMs);
-      // The server did not count it.
-      this.#calls = this.#calls.filter((each) => each !== call);
-    }
-    if (remaining === undefined) return;
-
-    this.#forget(now);
-    // Calls that ran beside this one may have been counted after its answer was written, or before.
-    const uncertain = new Set(
-      this.#calls.filter(
-        (each) => each !== call && (each.endedAt === undefined || each.endedAt > call.startedAt),
-      ),
-    );
-    const counted = this.#calls.length - uncertain.size;
-    const used = this.#limit - Math.min(remaining, this.#limit);
-    const untilReset = Math.min(refusedForMs ?? resetMs ?? this.#windowMs, this.#windowMs);
-    const foreign = Math.max(0, used - counted);
-    if (call.startedAt < this.#observedFrom) {
-      // Old news: what a later call was told stays, unless this is worse.
-      if (now < this.#foreignUntil && foreign <= this.#foreign) return;
-      if (foreign === 0) return;
-    } else {
-      this.#observedFrom = call.startedAt;
-      if (used < counted) {
-        const returned = this.#calls
-          .filter((each) => each !== call && !uncertain.has(each))
-          .sort((one, other) => (one.endedAt ?? 0) - (other.endedAt ?? 0))
-          .slice(0, counted - used);
-        const gone = new Set(returned);
-        this.#calls = this.#calls.filter((each) => !gone.has(each));
-      }
-    }
-    this.#foreign = foreign;
-    this.#foreignUntil = now + untilReset;
-    this.#probeAt = now + Math.max(untilReset, PROBE_INTERVAL_MS);
-  }
-
-  #forget(now: number): void {
-    this.#calls = this.#calls.filter(
-      ({ endedAt }) => endedAt === undefined || endedAt + this.#windowMs > now,
-    );
-    if (now >= this.#foreignUntil) this.#foreign = 0;
-  }
-
-  #share(kind: CallKind): number {
-    return Math.max(1, Math.floor(this.#limit * SHARES[kind]));
-  }
-
-  #probes(kind: CallKind): number {
-    return Math.min(PROBES, this.#share(kind) - 1);
-  }
-
-  /** What is left of a kind's share. */
-  #free(kind: CallKind, now: number): number {
-    const foreign = now < this.#foreignUntil ? this.#foreign : 0;
-    return this.#share(kind) - this.#calls.length - foreign;
-  }
-
-  /** Whether one call more may ask for news, also of a kind whose share others have used up. */
-  #mayProbe(now: number): boolean {
-    return this.#free('read', now) > 0;
-  }
-
-  #mayStart(kind: CallKind, now: number): boolean {
-    const free = this.#free(kind, now);
-    return free > this.#probes(kind) || (this.#mayProbe(now) && now >= this.#probeAt);
-  }
-
-  /** When the answer to "may it start?" can next be another one without a call ending; `undefined` where never. */
-  #wakeAt(kind: CallKind, now: number): number | undefined {
-    if (now < this.#pausedUntil) return this.#pausedUntil;
-    const times = this.#calls
-      .map(({ endedAt }) => (endedAt === undefined ? Infinity : endedAt + this.#windowMs))
-      .concat(this.#foreign > 0 ? this.#foreignUntil : Infinity)
-      .concat(this.#mayProbe(now) ? this.#probeAt : Infinity);
-    const next = Math.min(...times);
-    return Number.isFinite(next) ? next : undefined;
-  }
-
-  #setTimer(kind: CallKind, now: number): void {
-    const wakeAt = this.#wakeAt(kind, now);
-    if (wakeAt === undefined) return;
-    this.#timer = setTimeout(() => this.#pump(), Math.max(1, Math.ceil(wakeAt - now)));
+  #setTimer(delayMs: number): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#pump(), Math.max(1, Math.ceil(delayMs)));
     this.#timer.unref();
   }
+
+  #newCall(now: number): OwnCall {
+    this.#lastCall += 1;
+    return { id: `${this.#prefix}${this.#lastCall.toString(36)}`, startedAt: now, isShared: false };
+  }
+
+  /** Gives a call to whoever waits for one of its kind, or of one that goes before it. Whether anybody does. */
+  #begin({ kind, call }: Grant): boolean {
+    const taker = KINDS.slice(0, KINDS.indexOf(kind) + 1).find((each) => this.#waiting[each].size > 0);
+    if (taker === undefined) return false;
+    const [waiter] = this.#waiting[taker];
+    if (waiter === undefined) return false;
+    this.#waiting[taker].delete(waiter);
+    this.#running.set(call.id, call);
+    waiter.grant({ release: (observation) => this.#release(call, observation) });
+    return true;
+  }
+
+  #release(call: OwnCall, observation: RateObservation | undefined): void {
+    const over: OverCall = { call, endedAt: this.#now(), observation };
+    this.#running.delete(call.id);
+    if (this.#exchange !== undefined) this.#over.push(over);
+    if (this.#exchange === undefined || this.#isAlone) this.#budget.end(this.#ended(over, this.#time()));
+    this.#pump();
+  }
+
+  /** A call that is over, by the clock of the budget. */
+  #ended({ call, endedAt, observation }: OverCall, now: number): EndedCall {
+    const { id, startedAt } = call;
+    return { id, startedAt, endedAt: Math.min(now, endedAt + this.#offset), observation };
+  }
+
+  // Together with other processes
+
+  #isAnythingToTell(): boolean {
+    const wants = this.#firstWaiting() !== undefined && this.#hasRoom();
+    const isNewToOthers = [...this.#running.values()].some(({ isShared }) => !isShared);
+    return wants || isNewToOthers || this.#over.length > 0 || this.#cancelled.size > 0;
+  }
+
+  /** Leaves out what nobody needs to be told of any more. */
+  #dropOld(): void {
+    const { windowMs } = this.#options;
+    const now = this.#now();
+    this.#over = this.#over.filter(({ endedAt }) => endedAt + windowMs > now);
+    for (const [id, at] of this.#cancelled) {
+      if (at + this.#longestCallMs + windowMs <= now) this.#cancelled.delete(id);
+    }
+  }
+
+  #cancel({ call }: Grant): void {
+    this.#cancelled.set(call.id, this.#now());
+  }
+
+  /** Changes the shared budget once, with everything that there is to tell and everybody who may start. */
+  async #change(exchange: Exchange): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#isChanging = true;
+    let change: Change | undefined;
+    try {
+      await exchange.change(({ text, now, offset }) => {
+        this.#offset = offset;
+        change = this.#makeUp(text, now);
+        return change.text;
+      });
+      if (change !== undefined) this.#made(change);
+    } catch {
+      // It may have been written all the same.
+      for (const grant of change?.grants ?? []) this.#cancel(grant);
+      this.#goOnAlone();
+    }
+    this.#isChanging = false;
+    if (this.#isNews && this.#isAnythingToTell()) this.#pump();
+    else if (!this.#isAlone && this.#isAnythingToTell()) {
+      const now = this.#time();
+      // Not all at once: the moments are the same for every process.
+      const look = LOOK_MS * (0.8 + Math.random() / 5);
+      this.#setTimer(Math.min(look, (this.#budget.wakeAt(now) ?? Infinity) - now));
+    }
+  }
+
+  #makeUp(text: string | null, now: number): Change {
+    this.#isNews = false;
+    // A store that has lost it is told what this process knew last.
+    const budget = Budget.read(text ?? this.#budget.text(now), { ...this.#options, isShared: true });
+    budget.forget(now);
+    const told = {
+      over: [...this.#over],
+      cancelled: [...this.#cancelled.keys()],
+      running: [...this.#running.values()],
+    };
+    const isTold = this.#tell(budget, now, told);
+    const grants = this.#isAlone ? [] : this.#chooseFrom(budget, now);
+    return { budget, ...told, grants, text: isTold || grants.length > 0 ? budget.text(now) : undefined };
+  }
+
+  /** Puts into a budget what has happened here. Whether that changes it. */
+  #tell(budget: Budget, now: number, { over, cancelled, running }: Told): boolean {
+    const countsUntil = now + this.#longestCallMs + this.#options.windowMs;
+    let isChanged = false;
+    for (const id of cancelled) {
+      isChanged ||= budget.has(id);
+      budget.cancel(id);
+    }
+    for (const each of over) {
+      // Written already, by a try that nobody knew the end of.
+      if (each.call.isShared && !budget.has(each.call.id)) continue;
+      budget.end(this.#ended(each, now));
+      isChanged = true;
+    }
+    for (const { id, startedAt } of running) {
+      if (budget.has(id)) continue;
+      budget.add(id, startedAt, countsUntil);
+      isChanged = true;
+    }
+    return isChanged;
+  }
+
+  #chooseFrom(budget: Budget, now: number): Grant[] {
+    const countsUntil = now + this.#longestCallMs + this.#options.windowMs;
+    const grants: Grant[] = [];
+    for (const kind of KINDS) {
+      for (let count = this.#waiting[kind].size; count > 0; count -= 1) {
+        const isFull = this.#running.size + grants.length >= this.#maxConcurrentCalls;
+        if (isFull || !budget.mayStart(kind, now)) return grants;
+        const call = this.#newCall(now);
+        budget.start(call.id, kind, now, countsUntil);
+        grants.push({ kind, call });
+      }
+    }
+    return grants;
+  }
+
+  /** The others know it now. */
+  #made({ budget, over, cancelled, running, grants }: Change): void {
+    const told = new Set(over);
+    this.#over = this.#over.filter((each) => !told.has(each));
+    for (const id of cancelled) this.#cancelled.delete(id);
+    for (const call of [...running, ...grants.map((grant) => grant.call)]) call.isShared = true;
+    this.#budget = budget;
+    this.#isAlone = false;
+    this.#failures = 0;
+    for (const grant of grants) {
+      if (this.#begin(grant)) continue;
+      this.#cancel(grant);
+      this.#isNews = true;
+    }
+  }
+
+  /** Goes on by what was known last, and comes back to the store a little later. */
+  #goOnAlone(): void {
+    if (!this.#isAlone) {
+      const running = [...this.#running.values()];
+      this.#tell(this.#budget, this.#time(), { over: this.#over, cancelled: [], running });
+    }
+    this.#isAlone = true;
+    this.#dropOld();
+    const delayMs = Math.min(RETRY_MS * 2 ** this.#failures, LONGEST_RETRY_MS);
+    this.#failures += 1;
+    this.#retryAt = this.#now() + delayMs;
+    clearTimeout(this.#retryTimer);
+    this.#retryTimer = setTimeout(() => this.#pump(), Math.ceil(delayMs));
+    this.#retryTimer.unref();
+    this.#startAlone();
+  }
+}
+
+/** What a process tells of itself. */
+interface Told {
+  readonly over: readonly OverCall[];
+  readonly cancelled: readonly string[];
+  readonly running: readonly OwnCall[];
+}
+
+/** A change of the shared budget: what was told, who may start then, and the text; `undefined` where it stays as it is. */
+interface Change extends Told {
+  readonly budget: Budget;
+  readonly grants: readonly Grant[];
+  readonly text: string | undefined;
 }
 
 const busy = (): WpFusionError =>

@@ -6,6 +6,7 @@ import { Agent as HttpsAgent } from 'node:https';
 import { Axios } from 'axios';
 import { WpFusionError } from '../../errors';
 import { AbortListeners } from '../abort-listeners';
+import type { BudgetStore } from '../client';
 import { RateLimit } from './rate-limit';
 import type { CallKind, RateObservation } from './rate-limit';
 
@@ -67,9 +68,9 @@ export class Transport {
   readonly #troubles = new Map<symbol, WpFusionError>();
 
   constructor(options: TransportOptions) {
-    const { maxConcurrentCalls, maxResponseBytes } = options;
+    const { maxConcurrentCalls, maxResponseBytes, timeoutMs } = options;
     this.#options = options;
-    this.#rateLimit = new RateLimit({ maxConcurrentCalls });
+    this.#rateLimit = new RateLimit({ maxConcurrentCalls, longestCallMs: timeoutMs });
     // A client of its own, made from nothing: what a host sets in axios' defaults, or intercepts, is not for these calls.
     this.#http = new Axios({
       adapter: 'http',
@@ -84,6 +85,11 @@ export class Transport {
       decompress: true,
       maxContentLength: maxResponseBytes,
     });
+  }
+
+  /** Spends one budget with all processes that share this store. Of several stores the first counts. */
+  shareBudget(store: BudgetStore): void {
+    this.#rateLimit.share(store);
   }
 
   /** Milliseconds that a call may wait for company, for the sake of the budget. */

@@ -10,13 +10,14 @@ import type {
   QueueCounts,
   QueueFinding,
   Settled,
+  SharedText,
   StoredJob,
   TakenContact,
   Verdict,
   WebhookQueue,
 } from '../../queue/queue';
 import { refuseUnknownOptions } from '../../unknown-options';
-import { dialectOf, isMissingTable, withoutSql, type DialectName } from '../dialect';
+import { dialectOf, isMissingTable, isUniqueViolation, withoutSql, type DialectName } from '../dialect';
 import type { Database, KnexLike, Row } from '../knex-like';
 import { rowsOf } from '../schema';
 import { findingsOf } from './findings';
@@ -42,6 +43,10 @@ const CHUNK = 500;
 /** Somebody may ask for a result for five minutes. */
 const RESULT_KEPT_MS = 10 * 60_000;
 const FORGET_EVERY_MS = 60_000;
+/** What the keys of shared texts begin with in the table of positions: no key of a position has a space in it there. */
+const SHARED = 'shared ';
+/** Characters that the key of a shared text may have. */
+const MAX_SHARED_KEY = MAX_KEY - SHARED.length;
 
 /**
  * Webhooks in the host's database, through the host's own Knex: SQLite, PostgreSQL, MySQL 8 or MariaDB 10.6 and later. Call
@@ -255,6 +260,46 @@ export class KnexWebhookQueue implements WebhookQueue {
         ]);
       }),
     );
+  }
+
+  async readShared(queue: string, key: string): Promise<SharedText> {
+    return this.#saying('readShared', async () => {
+      const { sql, bindings } = this.#transactions.clock();
+      const place = [POSITIONS, keyOf(queue), sharedKey(key)];
+      const [row] = await this.#transactions.rows(
+        `select ${sql} as moment, (select text from ?? where queue = ? and name = ?) as text`,
+        [...bindings, ...place],
+      );
+      const text = row?.text;
+      return { text: typeof text === 'string' ? textOfKey(text) : null, now: Number(row?.moment) };
+    });
+  }
+
+  async writeShared(queue: string, key: string, expected: string | null, text: string): Promise<boolean> {
+    refuseLongText('The name of the queue', queue, MAX_QUEUE_NAME);
+    refuseLongText('The key of a shared text', key, MAX_SHARED_KEY);
+    const place = { queue: keyOf(queue), name: sharedKey(key) };
+    return this.#saying('writeShared', async () => {
+      // MySQL can be set to count only rows that become other ones.
+      if (text === expected) return (await this.readShared(queue, key)).text === expected;
+      try {
+        return await this.#transactions.run(async (database) => {
+          if (expected !== null) {
+            const row = { ...place, text: keyOf(expected) };
+            return (
+              (await database(POSITIONS)
+                .where(row)
+                .update({ text: keyOf(text) })) > 0
+            );
+          }
+          await database(POSITIONS).insert({ ...place, text: keyOf(text) });
+          return true;
+        });
+      } catch (error) {
+        if (isUniqueViolation(error)) return false;
+        throw error;
+      }
+    });
   }
 
   async check(): Promise<QueueFinding[]> {
@@ -507,6 +552,7 @@ function settledOf(row: Row): Settled {
 }
 
 const jobOf = (row: Row): Job => JSON.parse(String(row.body)) as Job;
+const sharedKey = (key: string): string => SHARED + keyOf(key);
 const idOf = (row: Row): number => Number(row.id);
 
 /** An id as the number that it is; `undefined` for what cannot be one of ours. */

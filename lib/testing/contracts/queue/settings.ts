@@ -44,6 +44,8 @@ export interface QueueCapabilities {
   readonly results?: boolean | undefined;
   /** Whether it has `readPosition` and `writePosition`; default `true`. */
   readonly positions?: boolean | undefined;
+  /** Whether it has `readShared` and `writeShared`; default `true`. */
+  readonly shared?: boolean | undefined;
 }
 
 /**
@@ -71,6 +73,7 @@ export interface WebhookQueueContractOptions {
 export interface Settings {
   readonly results: boolean;
   readonly positions: boolean;
+  readonly shared: boolean;
   readonly writers: number;
   readonly rounds: number;
 }
@@ -84,6 +87,7 @@ export function settingsOf(options: WebhookQueueContractOptions): Settings {
   return {
     results: capabilities.results ?? true,
     positions: capabilities.positions ?? true,
+    shared: capabilities.shared ?? true,
     writers,
     rounds,
   };

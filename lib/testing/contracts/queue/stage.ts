@@ -106,6 +106,8 @@ function expectWhole(scene: QueueScene, settings: Settings): void {
     settled: settings.results && 'results',
     readPosition: settings.positions && 'positions',
     writePosition: settings.positions && 'positions',
+    readShared: settings.shared && 'shared',
+    writeShared: settings.shared && 'shared',
   };
   for (const [name, each] of Object.entries({ queue, other: other ?? queue })) {
     for (const method of METHODS) {
