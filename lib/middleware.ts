@@ -4,6 +4,7 @@ import type { ServerResponse } from 'node:http';
 import { insideRequest } from './actions/conditions';
 import { processWebhook } from './actions/process';
 import { PasswordReturns } from './actions/password-returns';
+import { Presence } from './actions/presence';
 import type { Site } from './actions/site';
 import { Turns } from './actions/turns';
 import { answerProblem, answerResult, type Answer } from './answer/answer';
@@ -11,6 +12,7 @@ import { ContactReader } from './crm/contact-reader';
 import { codeOf, ConfigurationError, WpFusionError, type ErrorCode } from './errors';
 import type { WebhookEvents } from './events';
 import { resolveOptions, type WpFusionWebhookOptions } from './options';
+import { placeIn } from './queue/place';
 import type { DeadJob, QueueCounts } from './queue/queue';
 import type { Webhook } from './queue/webhook';
 import { redact, Secrets } from './redact';
@@ -100,6 +102,10 @@ const DRAIN_MS = 10_000;
 const PUT_PATIENCE_MS = 10_000;
 /** How long a walk waits for the result of one contact that is stored in the queue. */
 const ERRAND_PATIENCE_MS = 30_000;
+/** Under which key of the queue all processes share what is left of the calls to the CRM. */
+const BUDGET_KEY = 'rate budget';
+/** … and which of them return passwords. */
+const PRESENCE_KEY = 'presence';
 /** How long closing waits for stopped work to give its contacts back to the queue. */
 const GIVE_BACK_MS = 1000;
 
@@ -140,11 +146,14 @@ export function wpFusionWebhook(options: WpFusionWebhookOptions): WpFusionWebhoo
     maxBatchSize: crm.maxBatchSize ?? 1,
     trouble: () => crm.trouble?.(),
   });
+  const budget = placeIn(queue, name, BUDGET_KEY);
+  if (budget !== undefined) crm.shareBudget?.(budget);
+  const presence = new Presence(placeIn(queue, name, PRESENCE_KEY), queue?.leaseMs ?? 0);
   const site: Site = {
     configuration,
     users,
     contacts,
-    returns: new PasswordReturns(configuration, users, contacts, closed.signal, secrets),
+    returns: new PasswordReturns(configuration, users, contacts, closed.signal, secrets, presence),
     closed: closed.signal,
     secrets,
     emit: reporter.emit,

@@ -1,12 +1,7 @@
 // The opaque state of a user: round trips, its length, and that it holds nothing worth reading.
 import fc from 'fast-check';
-import {
-  fingerprint,
-  formatSyncState,
-  newClaim,
-  parseSyncState,
-  type SyncState,
-} from '../../lib/users/sync-state';
+import { Presence } from '../../lib/actions/presence';
+import { fingerprint, formatSyncState, parseSyncState, type SyncState } from '../../lib/users/sync-state';
 
 /** Whether a text owes a password, afterCreate or a mail. */
 const owes = (text: string): boolean => {
@@ -14,7 +9,8 @@ const owes = (text: string): boolean => {
   return password !== undefined || afterCreate === true || mail === true;
 };
 
-const claim = fc.constant(null).map(() => newClaim());
+const alone = new Presence(undefined, 0);
+const claim = fc.constant(null).map(() => alone.newClaim());
 const seconds = fc.integer({ min: 1_600_000_000, max: 9_999_999_999 });
 const aState = (claims: fc.Arbitrary<string[]>): fc.Arbitrary<SyncState> =>
   fc.record({
@@ -54,7 +50,7 @@ test('never over 255 characters, printable, however many processes claim; the ne
 test('two writes of one state differ, so that each makes the other one stale', () => {
   const texts = Array.from({ length: 200 }, () => formatSyncState({}));
   expect(new Set(texts).size).toBe(200);
-  expect(new Set(Array.from({ length: 200 }, newClaim)).size).toBe(200);
+  expect(new Set(Array.from({ length: 200 }, () => alone.newClaim())).size).toBe(200);
 });
 
 describe('a text that is not ours owes nothing', () => {
@@ -91,7 +87,7 @@ test('holds no secret: neither hash nor anything a hash could be found by', () =
   const hash = '$2b$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy';
   const text = formatSyncState({
     hash: fingerprint(hash),
-    password: { claims: [newClaim()], claimedAt: 1_700_000_000 },
+    password: { claims: [alone.newClaim()], claimedAt: 1_700_000_000 },
     afterCreate: true,
     mail: true,
   });

@@ -5,7 +5,8 @@ import { FAIL_POINT } from '../../lib/options';
 import type { OntraportSandbox } from '../../lib/testing';
 import { formatSyncState, parseSyncState } from '../../lib/users/sync-state';
 import { ACCESS_KEY, crmPasswordLogsIn, until } from '../actions/site';
-import { MemoryWebhookQueue } from '../testing/contracts/memory-queue';
+import type { TakenContact } from '../../lib/queue/queue';
+import { MemoryWebhookQueue, QueueStore } from '../testing/contracts/memory-queue';
 import { isEmpty, open, readsOf } from './scene';
 
 const clientOf = ({ appId, apiKey, baseUrl }: OntraportSandbox): OntraportClient =>
@@ -330,6 +331,64 @@ describe('what is owed', () => {
     clock.advance(60_000);
     await until(isEmpty(queue));
     expect(await crmPasswordLogsIn(sandbox, users, id)).toBe(true);
+  });
+
+  test('a password that another process returns is left to it; when that process is gone, it is taken over', async () => {
+    const store = new QueueStore();
+    let isTaking = true;
+    let finished = 0;
+    // The first process works until it has created the user, then only on what it has begun.
+    class FirstQueue extends MemoryWebhookQueue {
+      override take(name: string, limit: number): Promise<TakenContact[]> {
+        return isTaking ? super.take(name, limit) : Promise.resolve([]);
+      }
+    }
+    class OtherQueue extends MemoryWebhookQueue {
+      override async finish(...parameters: Parameters<MemoryWebhookQueue['finish']>): Promise<boolean> {
+        const isHeld = await super.finish(...parameters);
+        finished += 1;
+        return isHeld;
+      }
+    }
+    const first = new FirstQueue({ store, leaseMs: 1000 });
+    const queue = new OtherQueue({ store, leaseMs: 1000 });
+    const { sandbox, site, users, another, processed } = await open({
+      returnPassword: { field: 'f1' },
+      queue: first,
+    });
+    const id = sandbox.addContact({ email: 'mary@example.com' });
+    // The CRM never answers its write, nor does what it says.
+    const write = { method: 'PUT', path: '/Contacts' };
+    sandbox.fail({ ...write, with: 'hang', times: 1 });
+    await site.ping('add', id);
+    // Its run waits a moment, then leaves the password to go on behind it.
+    await until(() => processed.length === 1);
+    expect(processed).toMatchObject([{ outcome: 'created', warnings: [{ code: 'PASSWORD_NOT_RETURNED' }] }]);
+    const hashOf = (): string | null | undefined => users.all()[0]?.passwordHash;
+    const hash = hashOf();
+    isTaking = false;
+    await another({ queue });
+    const settled = async (): Promise<void> => {
+      const before = finished;
+      await queue.put('default', id, { action: 'settle', receivedAt: Date.now() });
+      await until(() => finished > before);
+    };
+
+    // Not one call.
+    sandbox.clearCalls();
+    await settled();
+    expect(sandbox.calls).toEqual([]);
+    // A webhook reads the contact, and no more.
+    await site.ping('update', id);
+    await until(() => processed.length === 2);
+    expect(processed[1]).toMatchObject({ warnings: [{ code: 'PASSWORD_NOT_RETURNED' }] });
+    expect({ writes: sandbox.callCount(write), hash: hashOf() }).toEqual({ writes: 0, hash });
+
+    await site.webhook.close({ timeoutMs: 0 });
+    await until(async () => (await queue.readShared('default', 'presence')).text === '{}');
+    await queue.put('default', id, { action: 'settle', receivedAt: Date.now() });
+    await until(() => crmPasswordLogsIn(sandbox, users, id));
+    expect(hashOf()).not.toBe(hash);
   });
 
   test('a password whose write may still be under way in a process that died is looked at when that is over', async () => {

@@ -6,7 +6,7 @@ import type { MappedContact } from '../users/field-map';
 import { generatePassword } from '../users/generate-password';
 import { toPublicUser } from '../users/guard';
 import type { NewUser, User } from '../users/repository';
-import { fingerprint, formatSyncState, newClaim } from '../users/sync-state';
+import { fingerprint, formatSyncState } from '../users/sync-state';
 import { chooseUsername, usernameCandidates } from '../users/username';
 import { askedRole, describeChanges, mapFields, tagsOf } from './plan';
 import type { Returning } from './password-returns';
@@ -73,7 +73,7 @@ export async function createUser(run: Run, contact: Contact, email: string): Pro
   // Only the password that was really stored can be returned: a hook may have put another hash in its place.
   const claim =
     generated && configuration.returnPassword !== undefined && hooked.passwordHash === passwordHash
-      ? newClaim()
+      ? returns.newClaim()
       : undefined;
   const newUser: NewUser = {
     ...hooked,

@@ -6,7 +6,7 @@ import { toPublicUser } from '../users/guard';
 import type { Owed } from '../result';
 import type { User } from '../users/repository';
 import { describeError } from '../redact';
-import { fingerprint, newClaim, parseSyncState, type SyncState } from '../users/sync-state';
+import { fingerprint, parseSyncState, type SyncState } from '../users/sync-state';
 import { shownIn, withClaim, type Returning } from './password-returns';
 import { callHook, callHost, type Run } from './run';
 import { withoutPasswords } from './synchronise';
@@ -32,15 +32,15 @@ export async function settleOwed(
       returning === undefined
         ? await settlePassword(run, current, contact, returnPassword.field)
         : (await run.withinPatience(returning.settled)) === true;
+    current = (await run.site.users.findByContactId(run.contactId)) ?? current;
+    const { password } = parseSyncState(current.syncState);
     if (!isSettled) {
-      const goesOn = run.site.returns.underWay(run.contactId) !== undefined;
+      const goesOn = await run.site.returns.isUnderWay(run.contactId, password?.claims ?? []);
       const hope = goesOn ? 'it goes on being returned' : 'the contact’s next webhook tries again';
       const message = `The CRM does not have the password yet; ${hope}.`;
       run.warn('PASSWORD_NOT_RETURNED', message);
       run.owed = { code: 'PASSWORD_NOT_RETURNED', detail: message, state: goesOn ? 'under way' : 'failed' };
     }
-    current = (await run.site.users.findByContactId(run.contactId)) ?? current;
-    const { password } = parseSyncState(current.syncState);
     if (isSettled && password !== undefined) run.owed = openClaim(password.claimedAt);
   }
 
@@ -129,6 +129,8 @@ async function settlePassword(run: Run, user: User, contact: Contact, field: str
           Date.now() / 1000 - state.password.claimedAt > CLAIM_LIFETIME_SECONDS;
         if (!isOver || (await crossOff()) !== undefined) return true;
       } else {
+        // A process that is there is at it.
+        if (await returns.isUnderWay(run.contactId, state.password.claims)) return false;
         // The one that was generated is gone with the process that knew it, or is about to be: give a new one.
         const password = generatePassword();
         const hash = await callHost('passwordHasher.hash()', () =>
@@ -136,7 +138,7 @@ async function settlePassword(run: Run, user: User, contact: Contact, field: str
         );
         run.secrets.add(password).add(hash);
         run.mayGoOn();
-        const claim = newClaim();
+        const claim = returns.newClaim();
         const next = withClaim({ ...state, hash: fingerprint(hash) }, claim);
         const changed = await returns.change(current, { passwordHash: hash }, next);
         if (changed !== undefined) {

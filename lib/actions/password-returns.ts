@@ -14,6 +14,7 @@ import { describeError, type Secrets } from '../redact';
 import type { User, UserChanges, UserRepository } from '../users/repository';
 import { fingerprint, formatSyncState, parseSyncState, type SyncState } from '../users/sync-state';
 import { crmError } from './run';
+import type { Presence } from './presence';
 import type { Step } from './steps';
 
 /** A password that has to get to the CRM. It lives in this process only: if that dies, a later run gives a new one. */
@@ -54,6 +55,7 @@ export class PasswordReturns {
     private readonly contacts: ContactReader,
     private readonly closed: AbortSignal,
     private readonly secrets: Secrets,
+    private readonly presence: Presence,
   ) {
     // One listener for each return that waits is no leak.
     setMaxListeners(0, this.#stopping.signal);
@@ -62,6 +64,16 @@ export class PasswordReturns {
   /** The return that this process has under way for a contact. */
   underWay(contactId: string): Returning | undefined {
     return this.#underWay.get(contactId);
+  }
+
+  /** Whether this process, or another one that is there, returns the password of a contact whose debt has these claims. */
+  async isUnderWay(contactId: string, claims: readonly string[]): Promise<boolean> {
+    return this.#underWay.has(contactId) || (await this.presence.isThere(claims));
+  }
+
+  /** A new claim, by which others know whose it is. */
+  newClaim(): string {
+    return this.presence.newClaim();
   }
 
   /** How many are under way. */
@@ -73,6 +85,7 @@ export class PasswordReturns {
   async ended(): Promise<void> {
     this.#stopping.abort();
     while (this.#work.size > 0) await Promise.all(this.#work);
+    await this.presence.leave();
   }
 
   /** Starts to return a password whose claim is already stored with the user. */
@@ -84,6 +97,7 @@ export class PasswordReturns {
     const returning = { settled, mayClear };
     if (options.mayClearAtOnce) mayClear();
     this.#underWay.set(job.contactId, returning);
+    this.presence.enter(() => this.#underWay.size > 0);
     const work = this.#run(job, cleared, report).finally(() => {
       report(false);
       this.#work.delete(work);

@@ -75,7 +75,4 @@ export function fingerprint(passwordHash: string): string {
   return createHash('sha256').update(passwordHash).digest('base64url').slice(0, 12);
 }
 
-/** A new claim on a password debt. */
-export const newClaim = (): string => randomId(4);
-
 const randomId = (bytes: number): string => randomBytes(bytes).toString('base64url');
