@@ -17,8 +17,8 @@ const results = [
     DELIVERY_SIZE: 'whole',
   }),
   run(
-    'the queue’s contract on every database, three times',
-    'for round in 1 2 3; do npx jest __tests__/knex/queue || exit 1; done',
+    'the queue’s contract on every database and on Redis, three times',
+    'for round in 1 2 3; do npx jest __tests__/knex/queue __tests__/bullmq || exit 1; done',
   ),
   run(
     'the repositories’ contract on every database, three times',

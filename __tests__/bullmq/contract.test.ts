@@ -5,9 +5,8 @@ import { webhookQueueContract } from '../../lib/testing/webhook-queue-contract';
 import { startQueue, type RemoteQueue } from './processes';
 import { isRedisThere, TEST_REDIS_URL } from './redis-server';
 
-const { hostname, port } = new URL(TEST_REDIS_URL);
 const OPTIONS = {
-  connection: { host: hostname, port: Number(port || 6379) },
+  connection: { url: TEST_REDIS_URL },
   prefix: `wpf_contract_${process.pid}_${Math.random().toString(36).slice(2, 8)}`,
   leaseMs: 500,
 };
@@ -46,7 +45,7 @@ const OPTIONS = {
 
 /** Everything that begins with our prefix. */
 async function removeKeys(): Promise<void> {
-  const redis = new Redis(OPTIONS.connection);
+  const redis = new Redis(TEST_REDIS_URL);
   for await (const keys of redis.scanStream({ match: `*${OPTIONS.prefix}*`, count: 1000 })) {
     if ((keys as string[]).length > 0) await redis.del(...(keys as string[]));
   }

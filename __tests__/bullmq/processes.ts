@@ -6,7 +6,7 @@ import type { WebhookQueue } from '../../lib/queue/queue';
 
 /** Where it is, as plain data. */
 export interface RemoteQueueOptions {
-  readonly connection: { readonly host: string; readonly port: number };
+  readonly connection: { readonly url: string };
   readonly prefix: string;
   readonly leaseMs: number;
 }

@@ -119,7 +119,7 @@ const DEAD: Verdict = {
   test('after it has woken again what is left beside dead letters: that is done, and they are shown', async () => {
     const scene = at('bull: contact woken again');
     const { contact, ids } = await taken(scene, 2);
-    const told = new Map([
+    const told = new Map<string, Verdict>([
       [ids[0]!, DEAD],
       [ids[1]!, LATER],
     ]);

@@ -9,6 +9,8 @@ import { join } from 'node:path';
 /** The server that is there for all tests. Each keeps to keys with a prefix of its own. */
 export const TEST_REDIS_URL = process.env.TEST_REDIS_URL ?? 'redis://127.0.0.1:6379';
 
+const PROGRAM = 'redis-server';
+
 /** Every write is in the file within a second; nothing depends on a snapshot. */
 export const EVERY_SECOND: Readonly<Record<string, string>> = {
   appendonly: 'yes',
@@ -39,15 +41,17 @@ export function isRedisThere(): boolean {
 
 /** Whether a test can have a server of its own. */
 export function isRedisServerThere(): boolean {
-  const { status } = spawnSync('redis-server', ['--version']);
-  return isThere(status === 0, 'there is no program redis-server');
+  const { status } = spawnSync(PROGRAM, ['--version']);
+  return isThere(status === 0, `there is no program ${PROGRAM}`);
 }
 
-/** Servers that run; a test process that ends early leaves none behind. */
-const running = new Set<ChildProcess>();
-process.once('exit', () => {
-  for (const server of running) server.kill('SIGKILL');
-});
+/** Ends a server when the process of its test has ended without doing so, in whatever way: the watcher's input closes then. */
+function watchOver(server: ChildProcess): void {
+  const end = ['-c', 'read _; kill -9 "$0"', String(server.pid)];
+  const watcher = spawn('sh', end, { stdio: ['pipe', 'ignore', 'ignore'] });
+  watcher.unref();
+  server.once('exit', () => watcher.kill('SIGKILL'));
+}
 
 /** A Redis server of one test: a port and a folder of its own, which it keeps when it is stopped and started again. */
 export class RedisServer {
@@ -75,14 +79,13 @@ export class RedisServer {
   async start(): Promise<void> {
     const settings = { ...this.settings, port: String(this.port), bind: '127.0.0.1', dir: this.#folder };
     const server = spawn(
-      'redis-server',
+      PROGRAM,
       Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]),
       { stdio: ['ignore', 'pipe', 'ignore'] },
     );
-    running.add(server);
-    server.once('exit', () => running.delete(server));
     this.#process = server;
     await isReady(server);
+    watchOver(server);
     await answersPing(this.port);
   }
 
@@ -105,7 +108,7 @@ export class RedisServer {
   async #end(signal: NodeJS.Signals): Promise<void> {
     const server = this.#process;
     this.#process = undefined;
-    if (server === undefined || !running.has(server)) return;
+    if (server?.exitCode !== null || server.signalCode !== null) return;
     const ended = once(server, 'exit');
     server.kill(signal);
     await ended;

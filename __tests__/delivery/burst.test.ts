@@ -1,9 +1,9 @@
 // A group action: thousands of webhooks within seconds. They are stored as fast as they come, and worked off with few calls to
 // the CRM, never more than it allows.
-import { availableDatabases } from '../knex/databases';
 import { ACCESS_KEY, pause, untilAsked } from './common';
 import { isWhole, say, SIZE, TIMEOUT_MS } from './size';
 import type { SiteProcess } from './site-process';
+import { availableStores } from './stores';
 import { World } from './world';
 
 const READS = { method: 'GET', path: '/Contacts' };
@@ -69,7 +69,7 @@ const areTagged = async (tag: string): Promise<boolean> => {
 };
 
 // The calls to the CRM are the same whatever the database: one of them is enough for every change.
-test.each(availableDatabases(...(isWhole ? [] : (['SQLite'] as const))))(
+test.each(availableStores(...(isWhole ? [] : (['SQLite'] as const))))(
   `%s: ${SIZE.burst} webhooks for as many contacts`,
   async (database) => {
     world = await World.open({

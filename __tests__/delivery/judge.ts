@@ -32,6 +32,8 @@ export interface Facts {
   readonly dead: readonly KeptJob[];
   /** Contacts that the queue holds as having something to do. */
   readonly lanes: readonly string[];
+  /** Whether a webhook that was refused may have been stored all the same, and late: nobody promises its order then. */
+  readonly mayBeLate?: boolean;
 }
 
 /** Something that is not as it must be. `contactId` is `undefined` where it is about all of them. */
@@ -101,8 +103,8 @@ function judgeContact(contact: ContactFacts, accepted: readonly AcceptedWebhook[
   require(!contact.hasPassword || contact.passwordLogsIn, 'the password that the CRM shows does not log in');
   if (user === undefined) return wrong;
 
-  const role = expectedRole(accepted);
-  require(user.role === role, `the role is ${user.role} instead of ${role}`);
+  const roles = possibleRoles(accepted, facts.mayBeLate === true);
+  require(roles.includes(user.role), `the role is ${user.role} instead of ${roles.join(' or ')}`);
   require(user.email === contact.email, `the email is ${user.email} instead of ${contact.email}`);
   const plan = (user.meta.plan as string | undefined) ?? null;
   require(plan === contact.plan, `the plan is ${plan ?? 'none'} instead of ${contact.plan ?? 'none'}`);
@@ -119,13 +121,13 @@ function judgeContact(contact: ContactFacts, accepted: readonly AcceptedWebhook[
   return wrong;
 }
 
-/** The last assignable role that was asked for, or the default one. */
-function expectedRole(accepted: readonly AcceptedWebhook[]): string {
-  const asked = accepted
-    .filter(({ action }) => action !== 'update_tags')
-    .map(({ role }) => role)
-    .filter((role) => ASSIGNABLE_ROLES.some((one) => one === role));
-  return asked.at(-1) ?? DEFAULT_ROLE;
+/** The last assignable role that was asked for, or the default one; and those that may have come late. */
+function possibleRoles(accepted: readonly AcceptedWebhook[], mayBeLate: boolean): string[] {
+  const asking = accepted.filter(
+    ({ action, role }) => action !== 'update_tags' && ASSIGNABLE_ROLES.some((one) => one === role),
+  );
+  const late = asking.filter(({ sent }) => mayBeLate && sent > 1);
+  return [asking.at(-1)?.role ?? DEFAULT_ROLE, ...late.flatMap(({ role }) => role ?? [])];
 }
 
 const isSameSet = (one: readonly string[], other: readonly string[]): boolean =>

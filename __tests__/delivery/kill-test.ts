@@ -1,21 +1,25 @@
 // The kill test: a site is killed again and again while webhooks come in, at every named step of the code and at any other
-// moment, and in the end each accepted webhook has had its effect, once.
+// moment, and in the end each accepted webhook has had its effect, once. With a queue in Redis another site lives on beside it for a
+// part of the time, and the server of Redis dies too.
 import { STEPS } from '../../lib/actions/steps';
+import { BULL_STEPS, type BullStep } from '../../lib/bullmq/steps';
 import { randomOf, shuffle } from '../../lib/testing/sandbox/random';
 import { QUEUE_STEPS } from '../../lib/worker/steps';
-import type { DatabaseName } from '../knex/databases';
 import { pause } from './common';
 import type { Facts, Wrong } from './judge';
 import type { PlannedDeath, SiteProcess } from './site-process';
+import type { StoreName } from './stores';
 import { Trial } from './trial';
 
 export interface KillTestOptions {
-  readonly database: DatabaseName;
+  readonly database: StoreName;
   readonly seed: number;
   readonly webhooks: number;
   readonly contacts: number;
   /** How often the site is killed at any moment, beside once at each step. */
   readonly kills: number;
+  /** How often the server of Redis is stopped or killed, in turn, where the queue is there. */
+  readonly serverDeaths: number;
 }
 
 /** A death as it came. */
@@ -29,6 +33,8 @@ export interface Death {
 
 export interface KillTestResult {
   readonly deaths: readonly Death[];
+  /** How the server of the queue ended, each time. */
+  readonly serverDeaths: readonly string[];
   /** Steps of the code at which no site died. */
   readonly missedSteps: readonly string[];
   readonly accepted: number;
@@ -41,11 +47,31 @@ export interface KillTestResult {
 }
 
 /** When the next site dies. */
-type Plan = { readonly death: PlannedDeath } | { readonly acceptedMore: number };
+type Moment = { readonly death: PlannedDeath } | { readonly acceptedMore: number };
 
-const ALL_STEPS: readonly string[] = [...STEPS, ...QUEUE_STEPS];
+type Plan = Moment & {
+  /** Whether another site lives beside it, which has its part of the webhooks. */
+  readonly hasCompanion: boolean;
+  /** A third site, which dies first: what the dead leave behind is what the one that is planned dies of. */
+  readonly victim?: PlannedDeath;
+  /** How the server of the queue ends meanwhile, to be started again at once. */
+  readonly server?: { readonly end: 'stop' | 'kill'; readonly acceptedMore: number };
+};
+
+/** A step with webhooks that are given up, which a kill test does not have: dead-letters.test.ts dies there. */
+export const OF_DEAD_LETTERS = 'bull: contact woken again' satisfies BullStep;
+
+/** All others. */
+const stepsOf = (store: StoreName): readonly string[] => [
+  ...STEPS,
+  ...QUEUE_STEPS,
+  ...(store === 'Redis' ? BULL_STEPS.filter((step) => step !== OF_DEAD_LETTERS) : []),
+];
+
 /** A password that was stored and never returned is replaced by the next process: only then there is a takeover. */
 const TAKEOVER = { step: 'takeover: new password stored', after: 'create: stored' };
+/** A wake-up of a dead process comes back while its contact is still leased, and is too early. */
+const TOO_EARLY = { step: 'bull: wake-up too early', victim: { step: 'work: taken', hit: 1 } };
 /** The age at which a claim of a dead process is not believed any more, and a little. */
 const CLAIMS_ARE_OLD_MS = 16 * 60_000;
 
@@ -53,38 +79,78 @@ const CLAIMS_ARE_OLD_MS = 16 * 60_000;
 export async function killTest(options: KillTestOptions): Promise<KillTestResult> {
   const random = randomOf(options.seed + 1);
   const deaths = planDeaths(options, random);
-  const portions = deaths.length + 1;
+  // Beside another site a portion may be over before the one that is to die has had its share: it gets another one.
+  const portions = (deaths.length + 1) * (options.database === 'Redis' ? 2 : 1);
   const trial = await Trial.open({ ...options, portions });
   try {
-    return await new KillTest(trial, deaths, Math.ceil(options.webhooks / portions), random).run();
+    return await new KillTest(
+      options.database,
+      trial,
+      deaths,
+      Math.ceil(options.webhooks / portions),
+      random,
+    ).run();
   } finally {
     await trial.close();
   }
 }
 
 /** Deaths at each step in some order, and at other moments in between. */
-function planDeaths({ contacts, kills }: KillTestOptions, random: () => number): Plan[] {
-  const perPortion = Math.floor(contacts / (ALL_STEPS.length + kills + 1));
+function planDeaths(options: KillTestOptions, random: () => number): Plan[] {
+  const { database, contacts, kills } = options;
+  const allSteps = stepsOf(database);
+  const perPortion = Math.floor(contacts / (allSteps.length + kills + 1));
   const upTo = (most: number): number => 1 + Math.floor(random() * Math.max(2, most));
-  const steps = ALL_STEPS.filter((step) => step !== TAKEOVER.step);
+  const steps = allSteps.filter((step) => step !== TAKEOVER.step);
   shuffle(steps, random);
-  const plans: Plan[] = steps.map((step) => ({ death: { step, hit: upTo(perPortion / 3) } }));
+  const moments: Moment[] = steps.map((step) => ({
+    death: { step, hit: step === TOO_EARLY.step ? 1 : upTo(perPortion / 3) },
+  }));
   for (let kill = 0; kill < kills; kill += 1) {
-    const plan: Plan =
+    const moment: Moment =
       kill % 2 === 0 ? { acceptedMore: upTo(perPortion) } : { death: { hit: upTo(5 * perPortion) } };
-    plans.splice(Math.floor(random() * (plans.length + 1)), 0, plan);
+    moments.splice(Math.floor(random() * (moments.length + 1)), 0, moment);
   }
-  const before = plans.findIndex((plan) => 'death' in plan && plan.death.step === TAKEOVER.after);
-  plans.splice(before + 1, 0, { death: { step: TAKEOVER.step, hit: 1 } });
-  return plans;
+  const before = moments.findIndex((moment) => isDeathAt(TAKEOVER.after, moment));
+  moments.splice(before + 1, 0, { death: { step: TAKEOVER.step, hit: 1 } });
+  return database === 'Redis'
+    ? withCompany(moments, options, random)
+    : moments.map((moment) => ({ ...moment, hasCompanion: false }));
+}
+
+const isDeathAt = (step: string, moment: Moment): boolean => 'death' in moment && moment.death.step === step;
+
+/** The second half of the deaths is beside a site that lives on, and now and then the server of the queue dies too. */
+function withCompany(moments: readonly Moment[], options: KillTestOptions, random: () => number): Plan[] {
+  const takeover = moments.findIndex((moment) => isDeathAt(TAKEOVER.step, moment));
+  // Nobody else may take over.
+  const isAlone = (index: number): boolean =>
+    index === takeover || index === takeover - 1 || isDeathAt(TOO_EARLY.step, moments[index]!);
+  const serverDies = moments.map((_, index) => index);
+  shuffle(serverDies, random);
+  return moments.map((moment, index) => {
+    const place = serverDies.indexOf(index);
+    const end = place % 2 === 0 ? ('kill' as const) : ('stop' as const);
+    return {
+      ...moment,
+      hasCompanion: index >= moments.length / 2 && !isAlone(index),
+      ...(isDeathAt(TOO_EARLY.step, moment) ? { victim: TOO_EARLY.victim } : {}),
+      ...(place < options.serverDeaths
+        ? { server: { end, acceptedMore: 1 + Math.floor(random() * 3) } }
+        : {}),
+    };
+  });
 }
 
 class KillTest {
   readonly #deaths: Death[] = [];
   readonly #diedAt = new Set<string>();
+  readonly #serverDeaths: string[] = [];
+  #companion: SiteProcess | undefined;
   #port = 0;
 
   constructor(
+    private readonly store: StoreName,
     private readonly trial: Trial,
     private readonly plans: readonly Plan[],
     private readonly perPortion: number,
@@ -94,6 +160,8 @@ class KillTest {
   async run(): Promise<KillTestResult> {
     for (const plan of this.plans) await this.#dieOnce(plan);
     const last = await this.#start();
+    this.trial.sites = [last];
+    await this.#letGoOfCompanion();
     const facts = await this.trial.end();
     await last.close();
     const settleJobsLeft = facts.waiting.length;
@@ -101,7 +169,8 @@ class KillTest {
     const { accepted, unanswered } = this.trial.senders;
     return {
       deaths: this.#deaths,
-      missedSteps: ALL_STEPS.filter((step) => !this.#diedAt.has(step)),
+      serverDeaths: this.#serverDeaths,
+      missedSteps: stepsOf(this.store).filter((step) => !this.#diedAt.has(step)),
       accepted: accepted.length,
       unanswered,
       created: facts.users.length,
@@ -115,29 +184,58 @@ class KillTest {
     const { trial } = this;
     const { senders } = trial;
     const acceptedBefore = senders.accepted.length;
+    if (!plan.hasCompanion) await this.#letGoOfCompanion();
     const site = await this.#start('death' in plan ? plan.death : undefined);
+    trial.sites = [site];
+    if (plan.hasCompanion) {
+      this.#companion ??= await trial.world.startSite();
+      trial.sites.push(this.#companion);
+    }
+    let serverIsBack: Promise<void> | undefined;
     senders.onAccepted = () => {
       const more = senders.accepted.length - acceptedBefore;
       if ('acceptedMore' in plan && more >= plan.acceptedMore) void site.kill();
+      if (plan.server !== undefined && more >= plan.server.acceptedMore)
+        serverIsBack ??= this.#restartServer(plan.server.end);
     };
-    trial.release(this.perPortion);
-    const hasDied = await this.#deathOf(site);
-    await site.kill();
+    const hasDied = await this.#deathOf(site, plan.victim);
+    if (plan.server !== undefined) await (serverIsBack ??= this.#restartServer(plan.server.end));
+    await Promise.all(trial.sites.filter((one) => one !== this.#companion).map((one) => one.kill()));
     const at = hasDied ? this.#whereDied(site) : undefined;
     const planned = 'death' in plan ? describe(plan.death) : `after ${plan.acceptedMore} more accepted`;
-    this.#deaths.push({ planned, at, accepted: senders.accepted.length - acceptedBefore });
+    const company = plan.hasCompanion ? ', beside another site' : '';
+    const server = plan.server === undefined ? '' : `, server: ${plan.server.end}`;
+    const accepted = senders.accepted.length - acceptedBefore;
+    this.#deaths.push({ planned: `${planned}${company}${server}`, at, accepted });
   }
 
-  /** Whether it dies: if everything is worked off and it lives, there was too little to do, and more is sent. */
-  async #deathOf(site: SiteProcess): Promise<boolean> {
+  /** Sends the next portion, and another where everything is worked off and it lives. Whether it dies. */
+  async #deathOf(site: SiteProcess, victim: PlannedDeath | undefined): Promise<boolean> {
     const { trial } = this;
     for (;;) {
-      const hasDied = await Promise.race([site.ended.then(() => true), pause(100).then(() => false)]);
-      if (hasDied) return true;
-      if (!(await trial.isAllDone())) continue;
-      if (trial.unsent.length === 0) return false;
+      if (victim !== undefined) trial.sites = [site, await trial.world.startSite({ death: victim })];
       trial.release(this.perPortion);
+      do {
+        const hasDied = await Promise.race([site.ended.then(() => true), pause(100).then(() => false)]);
+        if (hasDied) return true;
+      } while (!(await trial.isAllDone()));
+      if (trial.unsent.length === 0) return false;
     }
+  }
+
+  /** Ends the server of Redis, and starts it again with what its file holds. */
+  async #restartServer(end: 'stop' | 'kill'): Promise<void> {
+    const { redis } = this.trial.world;
+    if (redis === undefined) return;
+    await redis[end]();
+    await redis.start();
+    this.#serverDeaths.push(end);
+  }
+
+  /** It has nothing to do with the next death: ends as a deployment does. */
+  async #letGoOfCompanion(): Promise<void> {
+    await this.#companion?.close();
+    this.#companion = undefined;
   }
 
   #whereDied({ pid }: SiteProcess): string {
@@ -154,7 +252,6 @@ class KillTest {
     const more = { ...(death === undefined ? {} : { death }), clockAheadMs };
     const site = await this.trial.world.startSite({ ...more, port });
     this.#port = Number(new URL(site.url).port);
-    this.trial.sites = [site];
     return site;
   }
 
@@ -163,10 +260,13 @@ class KillTest {
     const { world } = this.trial;
     await world.makeDue('all');
     const site = await this.#start(undefined, CLAIMS_ARE_OLD_MS);
-    for (let looks = 0; looks < 200 && (await world.waiting()).length > 0; looks += 1) await pause(50);
+    const isOver = async () => (await world.isEmpty()) && (await world.leftovers()).length === 0;
+    for (let looks = 0; looks < 200 && !(await isOver()); looks += 1) await pause(50);
     const facts = await world.facts();
+    const leftovers = await world.leftovers();
     await site.close();
-    return this.trial.wrong(facts, stillOwed(facts));
+    const left = leftovers.map((what) => ({ contactId: undefined, what: `left in the store: ${what}` }));
+    return this.trial.wrong(facts, [...stillOwed(facts), ...left]);
   }
 }
 

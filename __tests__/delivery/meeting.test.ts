@@ -1,9 +1,9 @@
 // A webhook that comes while its contact is being worked on, and a process that wakes up when its contact is somebody else's:
 // neither takes anything away from the other.
-import { availableDatabases } from '../knex/databases';
 import { untilAsked } from './common';
 import type { PlannedWebhook } from './plan';
 import { TIMEOUT_MS } from './size';
+import { availableStores } from './stores';
 import { Trial } from './trial';
 
 const READS = { method: 'GET', path: '/Contacts' };
@@ -27,7 +27,7 @@ async function send(...webhooks: PlannedWebhook[]): Promise<void> {
   await untilAsked(async () => trial.senders.isIdle);
 }
 
-describe.each(availableDatabases())('%s', (database) => {
+describe.each(availableStores())('%s', (database) => {
   test(
     'what comes while its contact is being worked on is done afterwards',
     async () => {

@@ -5,31 +5,32 @@ import type { Connection } from '../knex/databases';
 /** A TCP proxy on a port of its own. */
 export class DatabaseProxy {
   readonly #server: Server;
-  readonly #sockets = new Set<Socket>();
-  #isCut = false;
+  readonly #pairs = new Set<readonly [Socket, Socket | undefined]>();
+  #state: 'open' | 'cut' | 'silent' = 'open';
   /** How many connections came since it was cut. */
   refused = 0;
 
   private constructor(host: string, port: number) {
     this.#server = createServer((client) => {
-      if (this.#isCut) {
+      if (this.#state === 'cut') {
         this.refused += 1;
         client.resetAndDestroy();
         return;
       }
-      const server = connect(port, host);
-      for (const [one, other] of [
-        [client, server],
-        [server, client],
-      ] as const) {
-        this.#sockets.add(one);
-        one.pipe(other);
-        one.on('error', () => other.destroy());
-        one.on('close', () => {
-          this.#sockets.delete(one);
-          other.destroy();
+      // Who comes while all is silent is taken in, and never hears anything.
+      const server = this.#state === 'silent' ? undefined : connect(port, host);
+      const pair = [client, server] as const;
+      this.#pairs.add(pair);
+      for (const socket of pair) {
+        socket?.on('error', () => undefined);
+        socket?.on('close', () => {
+          this.#pairs.delete(pair);
+          for (const one of pair) one?.destroy();
         });
       }
+      if (server === undefined) return;
+      client.pipe(server);
+      server.pipe(client);
     });
   }
 
@@ -45,13 +46,32 @@ export class DatabaseProxy {
 
   /** Cuts every connection and refuses new ones. */
   cut(): void {
-    this.#isCut = true;
-    for (const socket of this.#sockets) socket.resetAndDestroy();
+    this.#state = 'cut';
+    for (const pair of this.#pairs) for (const socket of pair) socket?.resetAndDestroy();
   }
 
-  /** Lets connections through again. */
+  /** Passes nothing on any more: connections stay, and new ones come about, but nobody answers. */
+  silence(): void {
+    this.#state = 'silent';
+    for (const [client, server] of this.#pairs) {
+      client.unpipe(server).pause();
+      server?.unpipe(client).pause();
+    }
+  }
+
+  /** Lets new connections through again. Those that were silenced stay so for ever, as behind a firewall that forgot them. */
   restore(): void {
-    this.#isCut = false;
+    this.#state = 'open';
+  }
+
+  /** Ends a silence as if it had been a slow line: what was said in the meantime arrives late. */
+  resume(): void {
+    this.#state = 'open';
+    for (const [client, server] of this.#pairs) {
+      if (server === undefined) continue;
+      client.pipe(server);
+      server.pipe(client);
+    }
   }
 
   async close(): Promise<void> {

@@ -14,7 +14,11 @@ export interface PlannedDeath {
 export interface SiteSetting {
   readonly connection: Connection;
   /** Without it the site has no queue. */
-  readonly queue?: { readonly leaseMs: number };
+  readonly queue?: {
+    readonly leaseMs: number;
+    /** The server that it is on, where it is not in the database. */
+    readonly redis?: { readonly host: string; readonly port: number };
+  };
   readonly crm: Pick<OntraportClientOptions, 'appId' | 'apiKey' | 'baseUrl'>;
   readonly webhook: Partial<WpFusionWebhookOptions>;
   /** 0: any that is free. */

@@ -51,7 +51,7 @@ async function startSite(setting) {
       ? undefined
       : new Watch(setting.watch, (contactId, detail) => write({ what: 'collision', contactId, detail }));
   const users = new KnexUserRepository(knex);
-  const queue = setting.queue === undefined ? undefined : new KnexWebhookQueue(knex, setting.queue);
+  const queue = setting.queue === undefined ? undefined : queueOf(setting.queue, knex, atStep);
   const webhook = wpFusionWebhook({
     ...setting.webhook,
     crm: new OntraportClient(setting.crm),
@@ -92,6 +92,7 @@ async function startSite(setting) {
       server.closeIdleConnections();
       server.close();
       await webhook.close();
+      await queue?.close?.();
       await knex.destroy();
       delay.disable();
       // A process that holds on to something does not end by itself: the parent waits for the end.
@@ -99,6 +100,13 @@ async function startSite(setting) {
       setImmediate(() => process.disconnect());
     },
   };
+}
+
+/** In Redis or in the database; the one in Redis has steps of its own. */
+function queueOf({ leaseMs, redis }, knex, atStep) {
+  if (redis === undefined) return new KnexWebhookQueue(knex, { leaseMs });
+  const { BullMqWebhookQueue } = require('wp-fusion-webhook/bullmq');
+  return new BullMqWebhookQueue({ connection: redis, leaseMs, [FAIL_POINT]: atStep });
 }
 
 /** What waits for a quarter of an hour is not waited for. */

@@ -65,9 +65,16 @@ export class Trial {
     return this.senders.isIdle && (await this.world.waiting()).every(isOnlyToSettle);
   }
 
-  /** Resolves when so many webhooks were accepted in all. */
+  /** Resolves when so many webhooks were accepted in all: at once, while others are still on their way. */
   async accepted(count: number): Promise<void> {
-    while (this.senders.accepted.length < count && !this.senders.isIdle) await pause();
+    const { senders } = this;
+    const areEnough = (): boolean => senders.accepted.length >= count;
+    const enough = new Promise<void>((resolve) => {
+      senders.onAccepted = () => {
+        if (areEnough()) resolve();
+      };
+    });
+    while (!areEnough() && !senders.isIdle) await Promise.race([enough, pause()]);
   }
 
   /**

@@ -1,7 +1,7 @@
-// Two processes on one database share the work: no contact is in the hands of both at any time, also when one of them dies.
-import { availableDatabases } from '../knex/databases';
+// Two processes on one store share the work: no contact is in the hands of both at any time, also when one of them dies.
 import { randomOf } from '../../lib/testing/sandbox/random';
 import { isWhole, SEED, SIZE, TIMEOUT_MS } from './size';
+import { availableStores } from './stores';
 import { Trial } from './trial';
 
 /** So long that a busy machine does not take a contact from a process that is only slow. */
@@ -13,8 +13,8 @@ afterEach(async () => {
   trial = undefined;
 });
 
-// One server is enough for every change; the contract of the queue races two processes on each database.
-test.each(availableDatabases(...(isWhole ? [] : (['PostgreSQL'] as const))))(
+// Two servers are enough for every change; the contract of the queue races two processes on each store.
+test.each(availableStores(...(isWhole ? [] : (['PostgreSQL', 'Redis'] as const))))(
   '%s: a contact is with one process at a time, one of which dies twice',
   async (database) => {
     trial = await Trial.open({ database, seed: SEED, portions: 1, ...SIZE.trouble });

@@ -1,24 +1,27 @@
-// The world of one test of delivery: a CRM with contacts, a database, the sites that run on it, and what can be seen of all that.
+// The world of one test of delivery: a CRM with contacts, a database, the store of the queue, the sites that run on them, and what
+// can be seen of all that.
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { BcryptHasher, type User } from '../../lib';
 import { KnexUserRepository, migrate } from '../../lib/knex';
 import { OntraportSandbox, type OntraportSandboxOptions } from '../../lib/testing';
-import { openDatabase, type DatabaseName, type TestDatabase } from '../knex/databases';
+import { EVERY_WRITE, RedisServer } from '../bullmq/redis-server';
+import { openDatabase, type TestDatabase } from '../knex/databases';
 import { ACCESS_KEY } from './common';
-import type { ContactFacts, Facts, KeptJob } from './judge';
+import type { ContactFacts, Facts } from './judge';
 import { readLedger } from './ledger';
 import { ASSIGNABLE_ROLES, DEFAULT_ROLE, TAGS, type PlannedWebhook } from './plan';
+import { RedisView } from './redis-view';
 import { killAllSites, SiteProcess, type SiteSetting } from './site-process';
+import { databaseOf, SqlView, type SeenJob, type StoreName, type StoreView } from './stores';
 
 /** How long the contacts of a site that died stay with it. */
 export const LEASE_MS = 1000;
 
-const DAY_MS = 24 * 60 * 60_000;
-
 export interface WorldOptions {
-  readonly database: DatabaseName;
+  /** Where the queue is, and the users too where they can be. */
+  readonly database: StoreName;
   readonly contacts: number;
   readonly sandbox?: OntraportSandboxOptions;
   /** What the sites are started with, beside the usual. */
@@ -26,13 +29,6 @@ export interface WorldOptions {
 }
 
 const hasher = new BcryptHasher();
-
-/** A row of the table of webhooks. */
-interface JobRow {
-  readonly contact: string;
-  readonly state: string;
-  readonly body: string;
-}
 
 export class World {
   readonly contactIds: string[] = [];
@@ -48,7 +44,11 @@ export class World {
   };
 
   private constructor(
+    /** Where the users are. */
     readonly database: TestDatabase,
+    /** The server of the queue, where that is in Redis. */
+    readonly redis: RedisServer | undefined,
+    private readonly store: StoreView,
     readonly sandbox: OntraportSandbox,
     private readonly options: WorldOptions,
   ) {}
@@ -61,9 +61,11 @@ export class World {
     sandbox.addField({ key: 'f1', alias: 'Site password', type: 'text' });
     sandbox.addField({ key: 'f2', alias: 'Plan', type: 'text' });
     for (const tag of TAGS) sandbox.addTag(tag);
-    const database = await openDatabase(options.database);
+    const database = await openDatabase(databaseOf(options.database));
     await migrate(database.knex);
-    const world = new World(database, sandbox, options);
+    const redis = options.database === 'Redis' ? await RedisServer.start(EVERY_WRITE) : undefined;
+    const store = redis === undefined ? new SqlView(database) : new RedisView(redis.address);
+    const world = new World(database, redis, store, sandbox, options);
     for (let index = 0; index < options.contacts; index += 1) {
       world.contactIds.push(
         sandbox.addContact({ firstname: `P${index}`, email: `person${index}@example.com`, tags: ['Member'] }),
@@ -76,15 +78,18 @@ export class World {
   async close(): Promise<void> {
     await killAllSites();
     await this.sandbox.close();
+    await this.store.close();
+    await this.redis?.close();
     await this.database.close();
     rmSync(this.#folder, { recursive: true });
   }
 
   startSite(more: Partial<SiteSetting> = {}): Promise<SiteProcess> {
     const { appId, apiKey, baseUrl } = this.sandbox;
+    const redis = this.redis === undefined ? {} : { redis: this.redis.address };
+    const { queue } = { queue: { leaseMs: LEASE_MS }, ...this.options.site, ...more };
     return SiteProcess.start({
       connection: this.database.config,
-      queue: { leaseMs: LEASE_MS },
       crm: { appId, apiKey, baseUrl },
       webhook: this.webhook,
       port: 0,
@@ -92,6 +97,7 @@ export class World {
       timing: { pollMs: 50, pauseMs: 20 },
       ...this.options.site,
       ...more,
+      queue: { ...redis, ...queue },
     });
   }
 
@@ -112,26 +118,24 @@ export class World {
   }
 
   /** Webhooks that are stored and neither done nor given up. */
-  async waiting(): Promise<(KeptJob & { pauses: number })[]> {
-    return (await this.#jobs()).filter(({ state }) => state === 'waiting');
+  async waiting(): Promise<SeenJob[]> {
+    return (await this.store.jobs()).filter(({ isDead }) => !isDead);
   }
 
   /** Whether no webhook waits any more. For thousands of them. */
-  async isEmpty(): Promise<boolean> {
-    return (await this.database.knex('wpf_webhooks').where('state', 'waiting').first('id')) === undefined;
+  isEmpty(): Promise<boolean> {
+    return this.store.isEmpty();
+  }
+
+  /** What the store still has of webhooks, when none waits and none was given up. */
+  leftovers(): Promise<string[]> {
+    return this.store.leftovers();
   }
 
   /** Lets a day pass for what waits: all of it is due. */
   async makeDue(which: 'all' | 'all but settle'): Promise<void> {
-    const { knex } = this.database;
     const waiting = (await this.waiting()).filter(({ action }) => which === 'all' || action !== 'settle');
-    const contacts = [...new Set(waiting.map(({ contactId }) => contactId))];
-    // Earlier by the same for all: who waits for longest still comes first.
-    await knex('wpf_webhooks')
-      .where('state', 'waiting')
-      .whereIn('contact', contacts)
-      .decrement('due', DAY_MS);
-    await knex('wpf_lanes').whereNull('token').whereIn('contact', contacts).decrement('due', DAY_MS);
+    await this.store.makeDue([...new Set(waiting.map(({ contactId }) => contactId))]);
   }
 
   async users(): Promise<User[]> {
@@ -153,15 +157,14 @@ export class World {
       const user = users.find((one) => one.contactId === contactId);
       contacts.push(await this.#contactFacts(contactId, user));
     }
-    const jobs = await this.#jobs();
-    const lanes: { contact: string }[] = await this.database.knex('wpf_lanes').select('contact');
+    const jobs = await this.store.jobs();
     return {
       contacts,
       users,
       ledger: readLedger(this.#ledger),
-      waiting: jobs.filter(({ state }) => state === 'waiting'),
-      dead: jobs.filter(({ state }) => state === 'dead'),
-      lanes: lanes.map(({ contact }) => contact),
+      waiting: jobs.filter(({ isDead }) => !isDead),
+      dead: jobs.filter(({ isDead }) => isDead),
+      lanes: await this.store.lanes(),
     };
   }
 
@@ -181,16 +184,5 @@ export class World {
       hasPassword: shown !== '',
       passwordLogsIn: shown !== '' && hash !== null && (await hasher.verify(shown, hash)),
     };
-  }
-
-  async #jobs(): Promise<(KeptJob & { state: string; pauses: number })[]> {
-    const rows: JobRow[] = await this.database
-      .knex('wpf_webhooks')
-      .select('contact', 'state', 'body')
-      .whereIn('state', ['waiting', 'dead']);
-    return rows.map(({ contact, state, body }) => {
-      const { action, pauses = 0 } = JSON.parse(body) as { action: string; pauses?: number };
-      return { contactId: contact, state, action, pauses, body };
-    });
   }
 }

@@ -1,6 +1,7 @@
 // The way to Redis: one connection for all queues of a site, which tells within moments that Redis is not to be had, and comes
 // back by itself.
 import { createHash } from 'node:crypto';
+import { setImmediate as turnOfOthers } from 'node:timers/promises';
 import type { ConnectionOptions, IRedisClient, QueueBaseOptions, RedisQueueBackend } from 'bullmq';
 import type { BullMq } from './bullmq';
 import type { RedisClient, RedisOptions } from './options';
@@ -8,8 +9,10 @@ import { SCRIPTS, type ScriptName } from './scripts';
 
 /** How long a connection may take to come about before its lack is told. */
 const READY_MS = 400;
-/** A server that has not answered for so long is given up, and connected to anew. */
-const SILENCE_MS = 10_000;
+/** A connection that does not become ready for so long is given up: somebody accepts it and never answers. */
+const STUCK_MS = 1000;
+/** How long ending a connection may take. */
+const CLOSE_MS = 5000;
 /** The longest that is waited between two attempts to connect. */
 const RECONNECT_MS = 500;
 
@@ -32,7 +35,10 @@ const COMMANDS = new Map(
 /** The name under which a client knows a script. */
 export const commandOf = (script: ScriptName): string => COMMANDS.get(script) ?? script;
 
-/** One connection. It is made with the first call. */
+/**
+ * One connection. It is made with the first call. One of our own that says nothing any more, without being closed, is given up: what
+ * was under way on it fails, and the next call connects anew.
+ */
 export class Connection {
   readonly #bullMq: BullMq;
   readonly #settings: ConnectionSettings;
@@ -40,6 +46,9 @@ export class Connection {
   #begun: Promise<IRedisClient> | undefined;
   #client: IRedisClient | undefined;
   #back: Promise<void> | undefined;
+  #heardAt = -Infinity;
+  /** Since when there has been no connection that could be used, as far as anybody has noticed. */
+  #unreadySince: number | undefined;
   #isClosed = false;
 
   constructor(bullMq: BullMq, settings: ConnectionSettings) {
@@ -56,15 +65,55 @@ export class Connection {
 
   /** The client, connected. Throws when it is not, and does not become so in a moment. */
   async client(): Promise<IRedisClient> {
-    this.#refuseIfClosed();
+    const { backend } = this;
     this.#begun ??= this.#begin();
-    const client = await within(this.#begun, READY_MS, () => 'Redis could not be connected to.');
-    if (!isReady(client)) {
-      // One listener for all who wait.
-      this.#back ??= becomesReady(client).finally(() => (this.#back = undefined));
-      await within(this.#back, READY_MS, () => `Redis is not connected (${client.status}).`);
+    try {
+      const client = await within(this.#begun, READY_MS, () => 'Redis could not be connected to.');
+      if (!isReady(client)) {
+        this.#unreadySince ??= performance.now();
+        // One listener for all who wait.
+        this.#back ??= becomesReady(client).finally(() => (this.#back = undefined));
+        await within(this.#back, READY_MS, () => `Redis is not connected (${client.status}).`);
+      }
+      this.#unreadySince = undefined;
+      return client;
+    } catch (error) {
+      const isTrying = this.#client !== undefined && this.#client.status !== 'connect';
+      if (!isTrying && performance.now() - (this.#unreadySince ?? Infinity) >= STUCK_MS)
+        this.#giveUp(backend);
+      throw error;
     }
-    return client;
+  }
+
+  /** Something was heard from Redis. */
+  heard(): void {
+    this.#heardAt = performance.now();
+  }
+
+  /**
+   * What some work comes to. Throws when it takes longer: `at all`, or without anything being heard from Redis in all that time.
+   */
+  async answered<Value>(
+    work: Promise<Value>,
+    milliseconds: number,
+    kind: 'at all' | 'in silence',
+  ): Promise<Value> {
+    const backend = this.#backend;
+    for (;;) {
+      const since = performance.now();
+      const state = { isOver: false };
+      const over = work.finally(() => (state.isOver = true));
+      try {
+        return await within(over, milliseconds, () => `Redis gave no answer within ${milliseconds} ms.`);
+      } catch (error) {
+        if (state.isOver) throw error;
+        // Was it us who were too busy to listen?
+        await turnOfOthers();
+        const wasHeard = this.#heardAt > since;
+        if (!wasHeard) this.#giveUp(backend);
+        if (!wasHeard || kind === 'at all') throw error;
+      }
+    }
   }
 
   /** Ends the connection where it is our own. What is under way is finished, if Redis answers. */
@@ -74,7 +123,7 @@ export class Connection {
     if (backend === undefined) return;
     const isConnected = this.#client !== undefined && isReady(this.#client);
     const closing = backend.close(!isConnected).catch(() => undefined);
-    await within(closing, SILENCE_MS, () => '').catch(() => backend.disconnect());
+    await within(closing, CLOSE_MS, () => '').catch(() => backend.disconnect());
   }
 
   #refuseIfClosed(): void {
@@ -82,12 +131,12 @@ export class Connection {
   }
 
   #open(): RedisQueueBackend {
-    const { isRedisInstance, createRedisBackend } = this.#bullMq;
+    const { createRedisBackend } = this.#bullMq;
     const { connection, ...settings } = this.#settings;
-    const isClient = isRedisInstance(connection);
+    this.#unreadySince = performance.now();
     const options: QueueBaseOptions & Record<string, unknown> = {
       ...settings,
-      connection: (isClient ? connection : { ...OWN_CONNECTION, ...connection }) as ConnectionOptions,
+      connection: (this.#isHosts() ? connection : { ...OWN_CONNECTION, ...connection }) as ConnectionOptions,
       // A wake-up that was lost with its worker comes back as often as it takes: it is no fault of the webhook.
       maxStalledCount: 1_000_000_000,
     };
@@ -97,6 +146,21 @@ export class Connection {
     return backend;
   }
 
+  /** Whether the client is the host's, to be left as it is. */
+  #isHosts(): boolean {
+    return this.#bullMq.isRedisInstance(this.#settings.connection);
+  }
+
+  /** The next call begins anew. */
+  #giveUp(backend: RedisQueueBackend | undefined): void {
+    if (backend === undefined || backend !== this.#backend || this.#isHosts()) return;
+    this.#backend = undefined;
+    this.#begun = undefined;
+    this.#client = undefined;
+    this.#back = undefined;
+    backend.close(true).catch(() => undefined);
+  }
+
   async #begin(): Promise<IRedisClient> {
     const { backend } = this;
     try {
@@ -104,13 +168,12 @@ export class Connection {
       for (const [name, lua] of SCRIPTS) {
         client.defineCommand(COMMANDS.get(name) ?? name, { numberOfKeys: 1, lua });
       }
-      this.#client = client;
+      if (backend === this.#backend) this.#client = client;
       return client;
     } catch (error) {
-      // A wrong password, say: the next call begins anew, and finds it mended.
-      this.#begun = undefined;
-      this.#backend = undefined;
-      backend.close(true).catch(() => undefined);
+      // A wrong password, say: the next call finds it mended.
+      if (this.#isHosts()) this.#begun = undefined;
+      else this.#giveUp(backend);
       throw error;
     }
   }
@@ -119,7 +182,7 @@ export class Connection {
 /** Options of a connection that we make, where the host has none of its own. */
 const OWN_CONNECTION = {
   maxRetriesPerRequest: null,
-  socketTimeout: SILENCE_MS,
+  connectTimeout: 2000,
   retryStrategy: (times: number) => Math.min(50 * times, RECONNECT_MS),
 };
 
@@ -143,7 +206,7 @@ function becomesReady(client: IRedisClient): Promise<void> {
 }
 
 /** What comes in time; else an error with the words of `late`. */
-export async function within<Value>(
+async function within<Value>(
   promise: Promise<Value>,
   milliseconds: number,
   late: () => string,
@@ -151,6 +214,7 @@ export async function within<Value>(
   let timer: NodeJS.Timeout | undefined;
   const tooLong = new Promise<never>((_resolve, reject) => {
     timer = setTimeout(() => reject(new Error(late())), milliseconds);
+    timer.unref();
   });
   try {
     return await Promise.race([promise, tooLong]);

@@ -19,7 +19,7 @@ import type {
 } from '../queue/queue';
 import { asciiJson, keyOf, textOfKey } from '../queue/text';
 import { loadBullMq, type BullMq } from './bullmq';
-import { commandOf, Connection, within } from './connection';
+import { commandOf, Connection } from './connection';
 import { findingsOf } from './findings';
 import { configurationOf, type BullMqWebhookQueueOptions, type QueueConfiguration } from './options';
 import type { ScriptName } from './scripts';
@@ -28,6 +28,8 @@ import { deadLetterOf, WakeUps, type DeadLetter, type WakeUp, type WakeUpData } 
 
 /** How long Redis may take to store a webhook. Whoever waits for the answer has a second. */
 const PUT_MS = 750;
+/** How long Redis may say nothing at all to anything else. */
+const SILENCE_MS = 5000;
 /** Somebody may ask for a result for five minutes. */
 const RESULT_KEPT_MS = 10 * 60_000;
 /** How often contacts are looked for whose wake-ups are gone, and how long their time must have come. */
@@ -113,7 +115,7 @@ export class BullMqWebhookQueue implements WebhookQueue {
     refuseLongText('The contact id', contactId, MAX_KEY);
     const { wakeUps, keys } = this.#place(queue);
     const id = randomUUID();
-    return this.#saying('put', () => {
+    return this.#saying('put', async () => {
       const stored = wakeUps.traced<string>(job.action, id, async (trace) => {
         const wakeUp = wakeUps.make(job.action, contactId, { id, trace });
         return this.#withWakeUps([wakeUp], 'put', [
@@ -124,7 +126,7 @@ export class BullMqWebhookQueue implements WebhookQueue {
           `${this.#configuration.prefix}:wp-fusion-webhook.ids`,
         ]);
       });
-      return within(stored, PUT_MS, () => `Redis gave no answer within ${PUT_MS} ms.`);
+      return this.#connection.answered(stored, PUT_MS, 'at all');
     });
   }
 
@@ -312,7 +314,9 @@ export class BullMqWebhookQueue implements WebhookQueue {
     for (const wakeUp of wakeUps) await wakeUp.addJob(asClient(transaction));
     transaction.runCommand(commandOf(script), [...values]);
     try {
-      return repliesOf(await transaction.exec()).at(-1) as Reply;
+      const replies = repliesOf(await transaction.exec());
+      this.#connection.heard();
+      return replies.at(-1) as Reply;
     } catch (error) {
       if (!String(error).includes('NOSCRIPT')) throw error;
       // Somebody has made Redis forget its scripts, and within a transaction the client does not notice. One after the other it sends
@@ -351,6 +355,7 @@ export class BullMqWebhookQueue implements WebhookQueue {
   async #takeNext(place: Place, token: string): Promise<{ contact?: TakenContact | undefined } | undefined> {
     await this.#connection.client();
     const wakeUp = await place.wakeUps.next(token);
+    this.#connection.heard();
     if (wakeUp === undefined) return undefined;
     await this.#step('bull: wake-up taken');
     return { contact: await this.#claim(place, wakeUp, token) };
@@ -498,7 +503,9 @@ export class BullMqWebhookQueue implements WebhookQueue {
 
   async #run<Reply>(script: ScriptName, [keys, ...values]: readonly (string | number)[]): Promise<Reply> {
     const client = await this.#connection.client();
-    return (await client.runCommand(commandOf(script), [keys, ...values])) as Reply;
+    const reply = (await client.runCommand(commandOf(script), [keys, ...values])) as Reply;
+    this.#connection.heard();
+    return reply;
   }
 
   #endSpan(token: string, contactId: string): void {
@@ -514,7 +521,7 @@ export class BullMqWebhookQueue implements WebhookQueue {
   /** Runs the work of a method; what the client throws says which. */
   async #saying<Value>(method: string, work: () => Promise<Value>): Promise<Value> {
     try {
-      return await work();
+      return await this.#connection.answered(work(), SILENCE_MS, 'in silence');
     } catch (error) {
       if (error instanceof WpFusionError) throw error;
       const said = error instanceof Error ? error.message : String(error);
