@@ -3,6 +3,7 @@
 import { randomUUID } from 'node:crypto';
 import type { IRedisClient, IRedisTransaction, Job as BullJob, RedisQueueBackend } from 'bullmq';
 import { WpFusionError } from '../errors';
+import { isWebhookId, MAX_KEY, MAX_QUEUE_NAME, refuseLongText, RESULT_KEPT_MS } from '../queue/limits';
 import type {
   DeadJob,
   Job,
@@ -30,15 +31,10 @@ import { deadLetterOf, WakeUps, type DeadLetter, type WakeUp, type WakeUpData } 
 const PUT_MS = 750;
 /** How long Redis may say nothing at all to anything else. */
 const SILENCE_MS = 5000;
-/** Somebody may ask for a result for five minutes. */
-const RESULT_KEPT_MS = 10 * 60_000;
 /** How often contacts are looked for whose wake-ups are gone, and how long their time must have come. */
 const FORGOTTEN_MS = 60_000;
 /** How many ids one script is about. */
 const CHUNK = 500;
-/** Characters that the name of a queue, and a contact id or the key of a position may have: as everywhere. */
-const MAX_NAME = 64;
-const MAX_KEY = 255;
 /** A span of work that nobody has ended: its worker has lost the contact. */
 const SPAN_MS = 15 * 60_000;
 
@@ -111,7 +107,7 @@ export class BullMqWebhookQueue implements WebhookQueue {
   }
 
   async put(queue: string, contactId: string, job: Job): Promise<string> {
-    refuseLongText('The name of the queue', queue, MAX_NAME);
+    refuseLongText('The name of the queue', queue, MAX_QUEUE_NAME);
     refuseLongText('The contact id', contactId, MAX_KEY);
     const { wakeUps, keys } = this.#place(queue);
     const id = randomUUID();
@@ -183,7 +179,7 @@ export class BullMqWebhookQueue implements WebhookQueue {
     page: { readonly after?: string | undefined; readonly limit: number },
   ): Promise<DeadJob[]> {
     const after = page.after ?? '0';
-    if (!isId(after) && after !== '0') return [];
+    if (!isWebhookId(after) && after !== '0') return [];
     if (page.limit < 1) return [];
     const { keys } = this.#place(queue);
     return this.#saying('deadLetters', async () =>
@@ -225,7 +221,7 @@ export class BullMqWebhookQueue implements WebhookQueue {
     const { keys } = this.#place(queue);
     return this.#saying('settled', async () => {
       const settled = new Map<string, Settled>();
-      for (const some of chunksOf([...new Set(ids)].filter(isId))) {
+      for (const some of chunksOf([...new Set(ids)].filter(isWebhookId))) {
         const found = await this.#run<string[]>('settled', [keys, ...some]);
         some.forEach((id, index) => {
           const [kind, text = ''] = found.slice(2 * index);
@@ -246,7 +242,7 @@ export class BullMqWebhookQueue implements WebhookQueue {
   }
 
   async writePosition(queue: string, key: string, position: string | null): Promise<void> {
-    refuseLongText('The name of the queue', queue, MAX_NAME);
+    refuseLongText('The name of the queue', queue, MAX_QUEUE_NAME);
     refuseLongText('The key of a position', key, MAX_KEY);
     const { keys } = this.#place(queue);
     const change = position === null ? ['delete'] : ['set', keyOf(position)];
@@ -262,7 +258,7 @@ export class BullMqWebhookQueue implements WebhookQueue {
   }
 
   async writeShared(queue: string, key: string, expected: string | null, text: string): Promise<boolean> {
-    refuseLongText('The name of the queue', queue, MAX_NAME);
+    refuseLongText('The name of the queue', queue, MAX_QUEUE_NAME);
     refuseLongText('The key of a shared text', key, MAX_KEY);
     const { keys } = this.#place(queue);
     const change =
@@ -487,7 +483,7 @@ export class BullMqWebhookQueue implements WebhookQueue {
       for (const id of shown) await place.wakeUps.remove(id).catch(() => undefined);
     };
     if (ids !== undefined) {
-      for (const some of chunksOf([...new Set(ids)].filter(isId))) await doSome(some);
+      for (const some of chunksOf([...new Set(ids)].filter(isWebhookId))) await doSome(some);
       return count;
     }
     for (let last = '0'; ;) {
@@ -552,14 +548,6 @@ function refusalOnly(error: unknown): void {
   if (!isRefusal(error)) throw error;
 }
 
-function refuseLongText(what: string, text: string, max: number): void {
-  if (text.length <= max) return;
-  throw new WpFusionError(
-    'INVALID_REQUEST',
-    `${what} has ${text.length} characters (${JSON.stringify(text.slice(0, 20))}…); it may have ${max}.`,
-  );
-}
-
 /** A verdict, as the script is told it. */
 function wordsOf(id: string, verdict: Verdict): (string | number)[] {
   switch (verdict.kind) {
@@ -586,9 +574,6 @@ function triplesOf(words: readonly string[]): [string, string, string][] {
     return [first, second, third];
   });
 }
-
-/** Whether a text can be an id of ours. */
-const isId = (text: string): boolean => /^[1-9]\d{0,14}$/.test(text);
 
 function chunksOf<Value>(values: readonly Value[]): Value[][] {
   return Array.from({ length: Math.ceil(values.length / CHUNK) }, (_, index) =>

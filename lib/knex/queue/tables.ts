@@ -1,18 +1,14 @@
 // The tables of the queue. One row of wpf_lanes for each contact that has waiting webhooks: it is what is taken, and whoever
 // changes what waits for a contact locks it first. One row of wpf_webhooks for each webhook. wpf_positions: how far walks came.
+import { MAX_KEY, MAX_QUEUE_NAME } from '../../queue/limits';
+import { keyLength } from '../../queue/text';
 import type { DialectName } from '../dialect';
 import type { Database } from '../knex-like';
 import { columnsOf } from '../schema';
-import { keyLength } from '../../queue/text';
 
 export const LANES = 'wpf_lanes';
 export const WEBHOOKS = 'wpf_webhooks';
 export const POSITIONS = 'wpf_positions';
-
-/** Characters that the name of a queue may have. */
-export const MAX_QUEUE_NAME = 64;
-/** Characters that a contact id, or the key of a position, may have. */
-export const MAX_KEY = 255;
 
 /**
  * All columns. Their names, and aliases in queries, are single words in small letters: a host's Knex that renames columns on

@@ -1,7 +1,8 @@
 // KnexWebhookQueue: webhooks in the host's own database from before they are acknowledged until they are done.
 import { randomUUID } from 'node:crypto';
-import { codeOf, ConfigurationError, WpFusionError } from '../../errors';
+import { codeOf, ConfigurationError } from '../../errors';
 import { leaseOf } from '../../queue/lease';
+import { isWebhookId, MAX_KEY, MAX_QUEUE_NAME, refuseLongText, RESULT_KEPT_MS } from '../../queue/limits';
 import type {
   DeadJob,
   Job,
@@ -23,7 +24,7 @@ import { rowsOf } from '../schema';
 import { findingsOf } from './findings';
 import { Groups } from './groups';
 import { addWebhooks, openLanes, type NewWebhook } from './put';
-import { LANES, MAX_KEY, MAX_QUEUE_NAME, POSITIONS, WEBHOOKS, type State } from './tables';
+import { LANES, POSITIONS, WEBHOOKS, type State } from './tables';
 import { asciiJson, keyOf, textOfKey } from '../../queue/text';
 import { Transactions } from './transactions';
 
@@ -40,8 +41,6 @@ export interface KnexWebhookQueueOptions {
 const GROUP = { items: 500, size: 500_000 };
 /** How many ids or rows one statement is about. */
 const CHUNK = 500;
-/** Somebody may ask for a result for five minutes. */
-const RESULT_KEPT_MS = 10 * 60_000;
 const FORGET_EVERY_MS = 60_000;
 /** What the keys of shared texts begin with in the table of positions: no key of a position has a space in it there. */
 const SHARED = 'shared ';
@@ -453,14 +452,6 @@ interface Place {
   readonly contact: string;
 }
 
-function refuseLongText(what: string, text: string, max: number): void {
-  if (text.length <= max) return;
-  throw new WpFusionError(
-    'INVALID_REQUEST',
-    `${what} has ${text.length} characters (${JSON.stringify(text.slice(0, 20))}…); it may have ${max}.`,
-  );
-}
-
 /** All jobs of contacts, in the order they were put. */
 async function waitingJobs(
   database: Database,
@@ -557,7 +548,7 @@ const idOf = (row: Row): number => Number(row.id);
 
 /** An id as the number that it is; `undefined` for what cannot be one of ours. */
 function numberOf(id: string): number | undefined {
-  return /^[1-9]\d{0,14}$/.test(id) ? Number(id) : undefined;
+  return isWebhookId(id) ? Number(id) : undefined;
 }
 
 const numbersOf = (ids: readonly string[]): number[] =>
