@@ -151,9 +151,14 @@ export class Connection {
     return this.#bullMq.isRedisInstance(this.#settings.connection);
   }
 
-  /** The next call begins anew. */
+  /** Ends a connection of our own, and what is under way on it; the next call begins anew. */
   #giveUp(backend: RedisQueueBackend | undefined): void {
-    if (backend === undefined || backend !== this.#backend || this.#isHosts()) return;
+    if (backend !== undefined && !this.#isHosts()) this.#beginAnew(backend);
+  }
+
+  /** A client of the host's is not closed by this. */
+  #beginAnew(backend: RedisQueueBackend): void {
+    if (backend !== this.#backend) return;
     this.#backend = undefined;
     this.#begun = undefined;
     this.#client = undefined;
@@ -172,8 +177,7 @@ export class Connection {
       return client;
     } catch (error) {
       // A wrong password, say: the next call finds it mended.
-      if (this.#isHosts()) this.#begun = undefined;
-      else this.#giveUp(backend);
+      this.#beginAnew(backend);
       throw error;
     }
   }
