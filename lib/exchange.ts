@@ -10,6 +10,8 @@ export interface SharedPlace {
 
 /** A store that gives no answer for so long is not to be had, and one that others write to so long neither. */
 const PATIENCE_MS = 2000;
+/** Characters that every store takes. */
+const MAX_TEXT = 60_000;
 /** At most so long somebody pauses who met another one. */
 const MAX_PAUSE_MS = 100;
 
@@ -40,7 +42,8 @@ export class Exchange {
    * Lets `change` make another text of the one that is there; `undefined` leaves it. It is called again with a newer one where
    * somebody else was faster. Resolves when what it made last is in the store.
    *
-   * @throws whatever the store throws, or an Error where it is silent for too long. It may have been written all the same.
+   * @throws whatever the store throws, or an Error where it is silent for too long, or the text too long. It may have been written
+   *   all the same.
    */
   async change(change: (reading: Reading) => string | undefined): Promise<void> {
     const startedAt = this.now();
@@ -48,6 +51,8 @@ export class Exchange {
       const askedAt = this.now();
       const { text, now } = await answered(() => this.store.read());
       const changed = change({ text, now, offset: now - askedAt });
+      if (changed !== undefined && changed.length > MAX_TEXT)
+        throw new Error('The text is too long for the store.');
       if (changed === undefined || (await answered(() => this.store.write(text, changed)))) return;
       if (this.now() - startedAt > PATIENCE_MS) throw new Error('Others were always faster.');
       const delay = Math.random() * pause;

@@ -37,6 +37,7 @@ export type { FieldSpec } from './users/field-map';
 export type { UsernameRule } from './users/username';
 export { BcryptHasher, type BcryptHasherOptions, type PasswordHasher } from './users/password-hasher';
 
+export type { SharedPlace } from './exchange';
 export type {
   BudgetStore,
   Contact,

@@ -25,7 +25,8 @@ function dyingAt(step: BullStep): Scene & { readonly hasDied: () => boolean } {
 
 /** Resolves when the queue has died in what it was asked for. */
 async function untilDead({ hasDied }: { hasDied: () => boolean }, work: Promise<unknown>): Promise<void> {
-  void work;
+  // What it was asked for never ends, until its connection is given up for it.
+  work.catch(() => undefined);
   while (!hasDied()) await new Promise((resolve) => setTimeout(resolve, 5));
 }
 

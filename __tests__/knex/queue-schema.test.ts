@@ -152,6 +152,13 @@ describe.each(availableDatabases())('%s', (name) => {
         'has no migration wpf_001_users',
       );
     });
+
+    test('the queue can be left out, where it is in another store', async () => {
+      await migrate(knex, { queue: false });
+      expect(await tables()).toEqual(['wpf_users']);
+      expect(await knexMigrationSource({ queue: false }).getMigrations()).toEqual(['wpf_001_users']);
+      await expect(migrate(knex, { queue: 'no' } as object)).rejects.toThrow('queue: must be true or false.');
+    });
   });
 
   describe('check', () => {

@@ -52,7 +52,7 @@ async function openDatabase() {
         })
       : createKnex({ client: 'pg', connection: env.DATABASE_URL });
   if (env.DATABASE_URL === undefined) await knex.raw('pragma journal_mode = wal');
-  await migrate(knex); // all processes call it; one makes the tables
+  await migrate(knex, { queue: false }); // the table of users: all processes call it, one makes it
   return knex;
 }
 

@@ -1,5 +1,6 @@
 // What the core asks of a CRM: the interface that a client implements, and the contact it gives.
 import type { WpFusionError } from '../errors';
+import type { SharedPlace } from '../exchange';
 
 /** A plain value, as a user's `meta` and a contact's `fields` hold it. */
 export type MetaValue = string | number | boolean | string[];
@@ -50,12 +51,7 @@ export interface ContactFilter {
 }
 
 /** Where all processes of a site find one text: what is left of the calls to one account. Plain data, without any secret. */
-export interface BudgetStore {
-  /** The text, or `null` where there is none, and what time it is by the clock of the store, in milliseconds since 1970. */
-  read(): Promise<{ readonly text: string | null; readonly now: number }>;
-  /** Puts `text` in the place of `expected`, in one step; `false`, and nothing is changed, where something else is there by then. */
-  write(expected: string | null, text: string): Promise<boolean>;
-}
+export type BudgetStore = SharedPlace;
 
 /**
  * A CRM. `OntraportClient` is built in; write your own for another one (docs/crm-client.md).

@@ -42,13 +42,15 @@ const CREATE_USERS: Readonly<Record<DialectName, string>> = {
 export interface MigrateOptions {
   /** `false` leaves `wpf_users` out: for sites with a users table of their own, or another place for users. Default `true`. */
   readonly users?: boolean | undefined;
+  /** `false` leaves the tables of `KnexWebhookQueue` out: for sites without a queue, or with one in Redis. Default `true`. */
+  readonly queue?: boolean | undefined;
 }
 
 /**
  * Makes the tables of this package, each named `wpf_…`, and brings older databases up to date: `wpf_users`, where
  * `KnexUserRepository` without options has its users, and `wpf_lanes`, `wpf_webhooks` and `wpf_positions` of
  * `KnexWebhookQueue`. A site with a users table of its own says `{ users: false }`, and needs
- * `KnexUserRepository.prepareTable()` beside it.
+ * `KnexUserRepository.prepareTable()` beside it; one whose queue is in Redis `{ queue: false }`.
  *
  * Can be called at every start and from several processes at once: it takes a lock, and does nothing where nothing is missing.
  * On PostgreSQL and SQLite all or nothing; MySQL and MariaDB commit each statement, and the next call goes on.
@@ -62,17 +64,20 @@ export interface MigrateOptions {
  * const queue = new KnexWebhookQueue(knex);
  */
 export async function migrate(knex: KnexLike, options: MigrateOptions = {}): Promise<void> {
-  const users = wantsUsers(options);
-  if (users) await migrateUsers(knex);
-  await migrateQueue(knex);
+  for (const name of migrationsFor(options)) await STEPS.get(name)?.up(knex);
 }
 
-function wantsUsers(options: MigrateOptions): boolean {
-  refuseUnknownOptions(options, ['users']);
-  const { users = true } = options;
+/** The names of the migrations that a choice of tables comes to, in their order. */
+function migrationsFor(options: MigrateOptions): string[] {
+  refuseUnknownOptions(options, ['users', 'queue']);
+  return [...STEPS].filter(([, { tables }]) => isWanted(options, tables)).map(([name]) => name);
+}
+
+function isWanted(options: MigrateOptions, tables: keyof MigrateOptions): boolean {
+  const wanted = options[tables] ?? true;
   // For callers without types: a name of a table would count as yes.
-  if (typeof users !== 'boolean') throw new ConfigurationError('users', 'must be true or false.');
-  return users;
+  if (typeof wanted !== 'boolean') throw new ConfigurationError(tables, 'must be true or false.');
+  return wanted;
 }
 
 async function migrateUsers(knex: KnexLike): Promise<void> {
@@ -112,16 +117,17 @@ export interface KnexMigrationSource {
 
 /** What each migration makes, and what is lost with it. */
 interface Step {
+  readonly tables: keyof MigrateOptions;
   readonly up: (knex: KnexLike) => Promise<void>;
   readonly loses: string;
 }
 
-const USERS_MIGRATION = 'wpf_001_users';
 const STEPS: ReadonlyMap<string, Step> = new Map([
-  [USERS_MIGRATION, { up: migrateUsers, loses: `users. Drop ${OWN_USERS_TABLE} by hand.` }],
+  ['wpf_001_users', { tables: 'users', up: migrateUsers, loses: `users. Drop ${OWN_USERS_TABLE} by hand.` }],
   [
     'wpf_002_queue',
     {
+      tables: 'queue',
       up: migrateQueue,
       loses: `webhooks that wait. Drop ${[...QUEUE_TABLES.keys()].join(', ')} by hand.`,
     },
@@ -141,8 +147,7 @@ const STEPS: ReadonlyMap<string, Step> = new Map([
  * await knex.migrate.latest({ migrationSource: knexMigrationSource(), tableName: 'wpf_migrations' });
  */
 export function knexMigrationSource(options: MigrateOptions = {}): KnexMigrationSource {
-  const hasUsers = wantsUsers(options);
-  const names = [...STEPS.keys()].filter((name) => hasUsers || name !== USERS_MIGRATION);
+  const names = migrationsFor(options);
   return {
     getMigrations: () => Promise.resolve([...names]),
     getMigrationName: (migration) => migration,

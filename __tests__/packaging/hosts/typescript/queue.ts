@@ -16,6 +16,7 @@ import {
   type QueueFinding,
   type ReconcileOptions,
   type Settled,
+  type SharedPlace,
   type SharedText,
   type StoredJob,
   type TakenContact,
@@ -155,7 +156,8 @@ async function main(): Promise<void> {
     ...{ accessKey: 'the-key-of-this-site', crm, users, queue: new ArrayQueue(), logger: false },
   });
   assert.equal(await budget?.write(null, 'all of it'), true);
-  assert.equal((await budget?.read())?.text, 'all of it');
+  const place: SharedPlace | undefined = budget;
+  assert.equal((await place?.read())?.text, 'all of it');
   const options: ImportOptions = { tag: 'Member' };
   const walk: Walk = webhook.importContacts(options);
   let last: WalkProgress | undefined;
