@@ -12,6 +12,8 @@ const ROOT = path.join(HERE, '..', '..');
 const MODULES = path.join(ROOT, 'node_modules');
 const TSC = path.join(MODULES, 'typescript', 'bin', 'tsc');
 const PACKAGE = 'wp-fusion-webhook';
+/** What is public: names, options, properties. */
+const SURFACE = path.join(HERE, 'surface.txt');
 
 /** The projects: the folder of `hosts` they are made of, and what they install beside the tarball. */
 const HOSTS = [
@@ -152,6 +154,51 @@ function exportedNames(file) {
   const checker = program.getTypeChecker();
   const symbol = checker.getSymbolAtLocation(program.getSourceFile(file));
   return checker.getExportsOfModule(symbol).map(({ name }) => name);
+}
+
+/** Everything public of a declaration file: its exported names, each with the names of its properties and methods. */
+function surfaceOf(file) {
+  const program = ts.createProgram([file], { module: ts.ModuleKind.Node16, skipLibCheck: true, types: [] });
+  const checker = program.getTypeChecker();
+  const named = ({ name, flags }) => (flags & ts.SymbolFlags.Optional ? `${name}?` : name);
+  const membersOf = (exported) => {
+    const symbol = exported.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(exported) : exported;
+    const isKind = (kind) => (symbol.flags & kind) !== 0;
+    if (isKind(ts.SymbolFlags.Function)) return 'function';
+    const declared = checker.getDeclaredTypeOfSymbol(symbol);
+    const members = declared.isUnion() ? [] : declared.getProperties();
+    if (members.length === 0 || isKind(ts.SymbolFlags.Variable)) return 'type';
+    return members
+      .filter(({ name }) => !/^(__|#)/.test(name))
+      .map(named)
+      .sort();
+  };
+  const symbol = checker.getSymbolAtLocation(program.getSourceFile(file));
+  const exported = checker.getExportsOfModule(symbol).map((one) => [one.name, membersOf(one)]);
+  return Object.fromEntries(exported.sort(([one], [other]) => (one < other ? -1 : 1)));
+}
+
+/** What is public is what was reviewed: a change to it shows in the diff of this file. */
+function checkSurface(project) {
+  const installed = path.join(project, 'node_modules', PACKAGE);
+  const { exports } = JSON.parse(fs.readFileSync(path.join(installed, 'package.json'), 'utf8'));
+  const subpaths = Object.entries(exports).filter(([, { types }]) => types !== undefined);
+  const surface = subpaths.flatMap(([subpath, { types }]) =>
+    Object.entries(surfaceOf(path.join(installed, types))).map(
+      ([name, members]) => `${subpath} ${name}: ${[members].flat().join(', ')}`,
+    ),
+  );
+  const text = `${surface.join('\n')}\n`;
+  if (process.env.UPDATE === '1') fs.writeFileSync(SURFACE, text);
+  const reviewed = fs.existsSync(SURFACE) ? fs.readFileSync(SURFACE, 'utf8') : '';
+  const lines = (one) => new Set(one.split('\n'));
+  const added = [...lines(text)].filter((line) => !lines(reviewed).has(line));
+  const gone = [...lines(reviewed)].filter((line) => !lines(text).has(line));
+  ensure(
+    text === reviewed,
+    `what is public has changed; if that is meant: UPDATE=1 npm run packaging\n${[...added.map((line) => `+${line}`), ...gone.map((line) => `-${line}`)].join('\n')}`,
+  );
+  return `${surface.length} names`;
 }
 
 /** The names that a source file imports from a module. */
@@ -386,6 +433,7 @@ async function main() {
         await check('contents', () => checkContents(packed, project));
         await check('installs', () => checkInstalled(project));
         await check('loads', () => checkLoads(project));
+        await check('public surface', async () => checkSurface(project));
         await check('types without @types/express', () => checkTypesAlone(project));
       } else if (source === 'vitest') {
         await check(name, () => checkVitest(project));
