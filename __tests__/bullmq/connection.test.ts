@@ -1,6 +1,7 @@
 // A Redis that refuses, is not there, or goes away: each call is told within moments, and the queue comes back by itself.
 import { Redis } from 'ioredis';
 import { BullMqWebhookQueue } from '../../lib/bullmq';
+import { DatabaseProxy } from '../delivery/proxy';
 import { ADD, afterwards, closeScenes, NAME } from './scene';
 import { EVERY_SECOND, isRedisServerThere, RedisServer } from './redis-server';
 
@@ -97,6 +98,24 @@ async function untilStored(queue: BullMqWebhookQueue): Promise<void> {
     const [taken] = await queue.take(NAME, 10);
     expect(taken!.jobs).toHaveLength(2);
     await admin.quit();
+  });
+
+  test('that falls silent: what is under way fails as soon as that is noticed, and the next call connects anew', async () => {
+    const server = await startServer();
+    const proxy = await DatabaseProxy.start(server.address.host, server.address.port);
+    afterwards(() => proxy.close());
+    const queue = queueOn({ host: '127.0.0.1', port: proxy.port });
+    await put(queue);
+    proxy.silence();
+    // Asked while nobody answers: for minutes, if nobody noticed.
+    const taking = queue.take(NAME, 10).then(
+      () => 'taken',
+      (error: unknown) => String(error),
+    );
+    await expect(put(queue)).rejects.toThrow(/gave no answer|was given up/);
+    expect(await taking).toContain('was given up');
+    proxy.restore();
+    await untilStored(queue);
   });
 
   test('that does not answer any more does not keep the queue from closing', async () => {

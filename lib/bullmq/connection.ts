@@ -46,6 +46,8 @@ export class Connection {
   #begun: Promise<IRedisClient> | undefined;
   #client: IRedisClient | undefined;
   #back: Promise<void> | undefined;
+  /** Rejects when the connection is given up: the client may keep what is under way on it for ever. */
+  #gone = endOfConnection();
   #heardAt = -Infinity;
   /** Since when there has been no connection that could be used, as far as anybody has noticed. */
   #unreadySince: number | undefined;
@@ -99,10 +101,11 @@ export class Connection {
     kind: 'at all' | 'in silence',
   ): Promise<Value> {
     const backend = this.#backend;
+    const { promise: gone } = this.#gone;
     for (;;) {
       const since = performance.now();
       const state = { isOver: false };
-      const over = work.finally(() => (state.isOver = true));
+      const over = Promise.race([work, gone]).finally(() => (state.isOver = true));
       try {
         return await within(over, milliseconds, () => `Redis gave no answer within ${milliseconds} ms.`);
       } catch (error) {
@@ -134,6 +137,7 @@ export class Connection {
     const { createRedisBackend } = this.#bullMq;
     const { connection, ...settings } = this.#settings;
     this.#unreadySince = performance.now();
+    this.#gone = endOfConnection();
     const options: QueueBaseOptions & Record<string, unknown> = {
       ...settings,
       connection: (this.#isHosts() ? connection : { ...OWN_CONNECTION, ...connection }) as ConnectionOptions,
@@ -163,6 +167,7 @@ export class Connection {
     this.#begun = undefined;
     this.#client = undefined;
     this.#back = undefined;
+    this.#gone.reject(new Error('The connection to Redis was given up: it had fallen silent.'));
     backend.close(true).catch(() => undefined);
   }
 
@@ -181,6 +186,14 @@ export class Connection {
       throw error;
     }
   }
+}
+
+/** A promise that is rejected once, or never. */
+function endOfConnection(): { readonly promise: Promise<never>; readonly reject: (error: Error) => void } {
+  let reject: (error: Error) => void = () => undefined;
+  const promise = new Promise<never>((_resolve, rejected) => (reject = rejected));
+  promise.catch(() => undefined);
+  return { promise, reject };
 }
 
 /** Options of a connection that we make, where the host has none of its own. */
