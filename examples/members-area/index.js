@@ -55,12 +55,17 @@ async function main() {
     ? (env.MEMBERS_AREA_SCHEMA ?? 'members_area')
     : `members_area_try_${randomBytes(4).toString('hex')}`;
   const knex = await openDatabase(schema);
+  const made = Promise.resolve(knex.raw('create schema if not exists ??', [schema]));
   if (!isReal) {
-    running.push(() => knex.raw('drop schema if exists ?? cascade', [schema]));
+    running.push(async () => {
+      // Not before it is there: it would come after its end.
+      await made.catch(() => undefined);
+      await knex.raw('drop schema if exists ?? cascade', [schema]);
+    });
     say(`A members' area and an Ontraport account, both on this machine.
 Its tables are in the schema ${schema}, which goes when it ends.\n`);
   }
-  await knex.raw('create schema if not exists ??', [schema]);
+  await made;
   if (isReal) await knex.migrate.latest(MIGRATIONS);
   else await playMigrations(knex);
 

@@ -33,8 +33,13 @@ async function main() {
   // A schema of its own: no other table of the database is touched.
   const schema = `wpf_example_${randomBytes(4).toString('hex')}`;
   const knex = await openDatabase(schema);
-  running.push(() => knex.raw('drop schema if exists ?? cascade', [schema]));
-  await knex.raw('create schema ??', [schema]);
+  const made = Promise.resolve(knex.raw('create schema ??', [schema]));
+  running.push(async () => {
+    // Not before it is there: it would come after its end.
+    await made.catch(() => undefined);
+    await knex.raw('drop schema if exists ?? cascade', [schema]);
+  });
+  await made;
   say(`A site in ${instances} processes, on PostgreSQL, in the schema ${schema}, which goes when it ends.`);
 
   const accessKey = randomBytes(24).toString('hex');
