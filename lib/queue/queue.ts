@@ -177,7 +177,8 @@ export interface WebhookQueue {
 
   /**
    * The text that all processes share under a key, or `null`, and what time it is by the clock of the store, in milliseconds since
-   * 1970. Optional, together with {@link writeShared}: without them each process paces its calls to the CRM by itself.
+   * 1970. Optional, together with {@link writeShared}: without them each process paces its calls to the CRM by itself, and does not
+   * know that another one is just returning a password.
    */
   readShared?(queue: string, key: string): Promise<SharedText>;
 
