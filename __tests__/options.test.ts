@@ -174,6 +174,17 @@ describe('the host’s parts', () => {
         /regular expression, got string/,
       ],
       [
+        { crm: { ...crm, contactIdParameters: 'contact[id]' } },
+        'crm.contactIdParameters',
+        /list of names, got string/,
+      ],
+      [{ crm: { ...crm, contactIdParameters: ['x', ''] } }, 'crm.contactIdParameters[1]', /./],
+      [
+        { crm: { ...crm, contactIdParameters: ['email'] } },
+        'crm.contactIdParameters[0]',
+        /"email" is a parameter with a meaning of its own/,
+      ],
+      [
         { users: undefined },
         'users',
         /is required: an object with findByContactId\(\), findByEmail\(\), create\(\)/,
@@ -212,6 +223,13 @@ describe('the host’s parts', () => {
   test('a pattern that remembers where it was does not remember it here', () => {
     const { contactIdPattern } = resolve({ crm: { ...crm, contactIdPattern: /^\d+$/gy } });
     expect([contactIdPattern.test('1'), contactIdPattern.test('1')]).toEqual([true, true]);
+  });
+
+  test('a client may name where its CRM’s webhooks carry the contact id', () => {
+    const contactIdParameters = ['contact[id]', 'objectId'];
+    expect(resolve({ crm: { ...crm, contactIdParameters } }).contactIdParameters).toEqual(
+      contactIdParameters,
+    );
   });
 });
 
@@ -393,6 +411,7 @@ describe('defaults', () => {
     crm,
     users,
     contactIdPattern: /^[A-Za-z0-9_-]{1,64}$/,
+    contactIdParameters: [],
     name: 'default',
     fields: new Map([
       ['email', { from: 'email' }],

@@ -83,7 +83,15 @@ export interface WpFusionWebhook {
   off<Name extends keyof WebhookEvents>(name: Name, listener: (event: WebhookEvents[Name]) => unknown): this;
 }
 
-/** The webhooks of a queue that were given up: nothing else helps them than somebody who looks at the reason. */
+/**
+ * The webhooks of a queue that were given up: nothing else helps them than somebody who looks at the reason.
+ *
+ * @example
+ * for (const { id, contactId, job } of await webhook.deadLetters.list({ limit: 20 })) {
+ *   console.log(id, contactId, job.action, job.failure?.code);
+ * }
+ * await webhook.deadLetters.replay(['17', '18']);
+ */
 export interface DeadLetters {
   /** The oldest first, 100 unless `limit` says otherwise, behind the one with the id `after`. */
   list(page?: {
@@ -188,7 +196,11 @@ export function wpFusionWebhook(options: WpFusionWebhookOptions): WpFusionWebhoo
   const door: Door = {
     authenticator: new Authenticator(configuration.accessKeys),
     throttle: new Throttle(),
-    parser: new WebhookParser(configuration.contactIdPattern, new Set(configuration.actions.keys())),
+    parser: new WebhookParser(
+      configuration.contactIdPattern,
+      new Set(configuration.actions.keys()),
+      configuration.contactIdParameters,
+    ),
     bodyLimit: configuration.bodyLimit,
     isClosing: () => closing.signal.aborted,
   };

@@ -13,7 +13,15 @@ import type { PublicUser, User, UserRepository } from './users/repository';
 import { RolePolicy } from './users/role-policy';
 import type { UsernameRule } from './users/username';
 
-/** What a webhook has to know to be let in. A text is the key alone. */
+/**
+ * What a webhook has to know to be let in. A text is the key alone.
+ *
+ * @example
+ * const accessKey: AccessKey[] = [
+ *   { key: process.env.WPF_ACCESS_KEY, name: 'automations', actions: ['add', 'update', 'update_tags'] },
+ *   { key: process.env.WPF_ACCESS_KEY_STAFF, name: 'staff', inspect: true },
+ * ];
+ */
 export type AccessKey =
   | string
   | {
@@ -26,7 +34,7 @@ export type AccessKey =
       readonly inspect?: boolean | undefined;
     };
 
-/** What the host's own action gets. */
+/** What the host's own action gets. {@link ActionHandler} shows it at work. */
 export interface ActionContext {
   /** The contact the request names, or `null`. While the action runs it has this contact's turn. */
   readonly contactId: string | null;
@@ -36,16 +44,29 @@ export interface ActionContext {
   contact(): Promise<Contact>;
   /** The user linked to the contact, or `null`. */
   user(): Promise<User | null>;
+  /** The repository of the option `users`. */
   readonly users: UserRepository;
+  /** The logger of the option `logger`. */
   readonly logger: Logger;
   /** Aborted when the time for the request is up or the middleware closes. */
   readonly signal: AbortSignal;
 }
 
-/** A `wpf_action` of the host's own. `outcome` becomes the answer's. An error with one of our codes is answered with it. */
+/**
+ * A `wpf_action` of the host's own. `outcome` becomes the answer's. An error with one of our codes is answered with it.
+ *
+ * @example
+ * const greet: ActionHandler = async ({ contact, user, logger }) => {
+ *   const { fields } = await contact();
+ *   const known = (await user()) !== null;
+ *   logger.info({ known }, `Hello ${String(fields.firstname)}`);
+ *   return { outcome: known ? 'greeted' : 'unknown' };
+ * };
+ * const webhook = wpFusionWebhook({ ...options, actions: { greet } });
+ */
 export type ActionHandler = (context: ActionContext) => Promise<{ outcome: string }>;
 
-/** The options of {@link wpFusionWebhook}. `undefined` equals not given. docs/options.md tells each at length. */
+/** The options of {@link wpFusionWebhook}. `undefined` equals not given. [docs/options.md](../docs/options.md) tells each at length. */
 export interface WpFusionWebhookOptions {
   /** The key or keys that let a webhook in; several make a rotation. At least 8 characters each, better 16 and more. */
   readonly accessKey: AccessKey | readonly (AccessKey | undefined)[] | undefined;
@@ -115,6 +136,7 @@ export interface Configuration {
   readonly accessKeys: readonly ResolvedKey[];
   readonly crm: CrmClient;
   readonly contactIdPattern: RegExp;
+  readonly contactIdParameters: readonly string[];
   readonly users: UserRepository;
   readonly name: string;
   readonly fields: FieldMap;
@@ -153,6 +175,17 @@ export interface WorkerTiming {
 export const WORKER_TIMING: unique symbol = Symbol.for('wp-fusion-webhook.worker-timing') as never;
 
 const DEFAULT_FIELDS = { email: 'email', firstName: 'firstname', lastName: 'lastname' };
+/** Parameters that say something else than whose webhook it is. */
+const OTHER_PARAMETERS: ReadonlySet<string> = new Set([
+  'wpf_action',
+  'access_key',
+  'role',
+  'email',
+  'send_notification',
+  'async',
+  'dry_run',
+]);
+
 const DEFAULT_ID_PATTERN = /^[A-Za-z0-9_-]{1,64}$/;
 const QUEUE_METHODS = ['put', 'take', 'renew', 'finish', 'deadLetters', 'replay', 'purge', 'counts'] as const;
 const OPTION_NAMES: readonly (keyof WpFusionWebhookOptions)[] = [
@@ -198,6 +231,7 @@ export function resolveOptions(options: WpFusionWebhookOptions): Configuration {
     accessKeys: resolveAccessKeys(options.accessKey, actions, logger),
     crm,
     contactIdPattern: resolveIdPattern(crm),
+    contactIdParameters: resolveIdParameters(crm),
     users,
     name: resolveName(options.name),
     fields,
@@ -307,6 +341,18 @@ function resolveIdPattern(crm: CrmClient): RegExp {
     refuse('crm.contactIdPattern', `must be a regular expression, got ${typeName(pattern)}`);
   // Without the flags that make a pattern remember where it was.
   return new RegExp(pattern.source, pattern.flags.replace(/[gy]/g, ''));
+}
+
+function resolveIdParameters(crm: CrmClient): readonly string[] {
+  const names = or(crm.contactIdParameters, []);
+  if (!Array.isArray(names))
+    refuse('crm.contactIdParameters', `must be a list of names, got ${typeName(names)}`);
+  return (names as readonly unknown[]).map((name, index) => {
+    const text = requireText(`crm.contactIdParameters[${index}]`, name);
+    if (OTHER_PARAMETERS.has(text))
+      refuse(`crm.contactIdParameters[${index}]`, `${quote(text)} is a parameter with a meaning of its own`);
+    return text;
+  });
 }
 
 function resolveFields(given: WpFusionWebhookOptions['fields']): FieldMap {

@@ -273,3 +273,48 @@ describe('what an action cannot do without', () => {
     expect(parser.isComplete(action, given)).toBe(complete);
   });
 });
+
+describe('where a CRM’s webhooks carry the contact id', () => {
+  const parserOf = (...names: string[]): WebhookParser =>
+    new WebhookParser(PATTERN, new Set(['greet']), names);
+  const idOf = (names: string[], body: object, action = 'update'): string | null => {
+    const given = paramsOf(readParsedBody(requestOf({ url: '/', body }))!.body);
+    return parserOf(...names).parse(action, given).contactId;
+  };
+  const names = ['contact[id]', 'objectId'];
+
+  test.each<[string, object, string]>([
+    ['contact_id first of all', { contact_id: '1', contact: { id: '2' } }, '1'],
+    ['then the client’s own, nested', { contact: { id: '2' }, id: '9' }, '2'],
+    ['as a form without nesting has it', { 'contact[id]': '2', contactId: '9' }, '2'],
+    ['its second one', { objectId: 3, id: '9' }, '3'],
+    ['those that always count', { contact: { email: 'a@b.c' }, data: { id: '4' } }, '4'],
+  ])('%s', (_what, body, id) => {
+    expect(idOf(names, body)).toBe(id);
+  });
+
+  test('is not looked for elsewhere', () => {
+    expect(() => idOf([], { contact: { id: '2' } })).toThrow('contact_id is missing or empty');
+    expect(() => idOf(names, { contact: { contact: { id: '2' } } })).toThrow(
+      'contact_id is missing or empty',
+    );
+  });
+
+  test('is checked like any other, and told by its name', () => {
+    expect(() => idOf(names, { contact: { id: 'x' } })).toThrow(
+      'contact_id is no contact id of this CRM: "x"',
+    );
+    expect(() => idOf(names, { contact: { id: ['2', '3'] } })).toThrow(/\(as contact\[id\]\) is given twice/);
+  });
+
+  test('completes a request, so that its body is not waited for', () => {
+    const given = readQuery(requestOf({ url: '/?wpf_action=add&contact[id]=2' }));
+    expect(parserOf(...names).isComplete('add', given)).toBe(true);
+    expect(parserOf().isComplete('add', given)).toBe(false);
+  });
+
+  test('counts for an action of the host’s where it could be a contact’s', () => {
+    expect(idOf(names, { objectId: 'something else' }, 'greet')).toBeNull();
+    expect(idOf(names, { objectId: '3' }, 'greet')).toBe('3');
+  });
+});

@@ -2,24 +2,33 @@
 import type { WpFusionError } from '../errors';
 import type { SharedPlace } from '../exchange';
 
-/** A plain value, as a user's `meta` and a contact's `fields` hold it. */
+/**
+ * A plain value, as a user's `meta` and a contact's `fields` hold it. {@link CrmClient} and
+ * [docs/user-repository.md](../../docs/user-repository.md) show where they stand.
+ */
 export type MetaValue = string | number | boolean | string[];
 
-/** A contact's value of one field; `null` is an unset one. */
+/** A contact's value of one field; `null` is an unset one. {@link CrmClient} shows how to read one. */
 export type FieldValue = MetaValue | null;
 
-/** A tag of a contact. Where a CRM gives no name for an id, `name` is `''` or `#<id>`. */
+/**
+ * A tag of a contact. Where a CRM gives no name for an id, `name` is `''` or `#<id>`. {@link CrmClient} gives them with each
+ * contact.
+ */
 export interface Tag {
+  /** The CRM’s id of the tag. */
   id: string;
+  /** What people call it. */
   name: string;
 }
 
-/** A contact as a {@link CrmClient} read it. */
+/** A contact as a {@link CrmClient} has read it. */
 export interface Contact {
   /** The CRM's id for the contact. */
   id: string;
   /** The contact's own email, or `null` where it has none. */
   email: string | null;
+  /** All tags of the contact, in any order. */
   tags: Tag[];
   /** When the CRM last changed the contact, where it says so. */
   modifiedAt: Date | null;
@@ -29,7 +38,7 @@ export interface Contact {
   raw?: Record<string, string | null>;
 }
 
-/** What a read takes beside the ids. */
+/** What a read takes beside the ids. What {@link CrmClient}`.getContacts` takes. */
 export interface ReadOptions {
   /** The CRM's keys of the fields wanted. Absent: whatever the client gives by default. */
   readonly fields?: readonly string[] | undefined;
@@ -37,7 +46,12 @@ export interface ReadOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Which contacts {@link CrmClient.listContacts} walks; what is given together has to hold together. */
+/**
+ * Which contacts {@link CrmClient.listContacts} walks; what is given together has to hold together.
+ *
+ * @example
+ * for await (const contact of crm.listContacts?.({ tag: 'Customer' }) ?? []) console.log(contact.email);
+ */
 export interface ContactFilter {
   /** The tag's name (or its id, where no tag has that name). */
   readonly tag?: string | undefined;
@@ -50,20 +64,35 @@ export interface ContactFilter {
   readonly afterId?: string | undefined;
 }
 
-/** Where all processes of a site find one text: what is left of the calls to one account. Plain data, without any secret. */
+/**
+ * Where all processes of a site find one text: what is left of the calls to one account. Plain data, without any secret. The
+ * middleware gives it to {@link CrmClient}`.shareBudget`:
+ * [docs/rate-limits.md](../../docs/rate-limits.md#one-budget-for-all-processes).
+ */
 export type BudgetStore = SharedPlace;
 
 /**
- * A CRM. `OntraportClient` is built in; write your own for another one (docs/crm-client.md).
+ * A CRM. `OntraportClient` is built in; write your own for another one ([docs/crm-client.md](../../docs/crm-client.md)).
  *
  * Failures are thrown as {@link WpFusionError} with `CRM_UNAUTHORIZED`, `CRM_RATE_LIMITED`, `CRM_UNAVAILABLE` or
  * `CRM_BAD_RESPONSE`; whatever else is thrown counts as `CRM_UNAVAILABLE`. No error may carry credentials.
+ *
+ * @example
+ * const contacts = await crm.getContacts(['42', '43'], { fields: ['company'] });
+ * const company = contacts.get('42')?.fields.company ?? null;
+ * await crm.updateContact('42', { company: 'Acme' });
  */
 export interface CrmClient {
   /** How many ids one `getContacts` call may have; default 1. The core gathers reads up to this number. */
   readonly maxBatchSize?: number;
   /** What a contact id looks like; default `/^[A-Za-z0-9_-]{1,64}$/`. Other ids are refused before anything is asked. */
   readonly contactIdPattern?: RegExp;
+  /**
+   * Where this CRM's webhooks carry the contact id, if the CRM rather than its user chooses the name: parameters of the query or
+   * the body, nested ones written as a form has them (`contact[id]`, one level). They are looked at after `contact_id`, and before
+   * `contactId`, `id` and `data[id]`, which always count; the first that is given counts.
+   */
+  readonly contactIdParameters?: readonly string[];
 
   /**
    * Reads contacts as they are *now*: a read never answers from before it was called.

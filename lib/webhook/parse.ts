@@ -12,8 +12,9 @@ const PARAMETERS_OF: Readonly<Record<string, readonly string[]>> = {
   test: [],
 };
 
-/** Where the contact id may stand, the first that is given counts: our own name, then what senders call it. */
-const CONTACT_ID_NAMES = ['contact_id', 'contactId', 'id', 'data[id]'] as const;
+/** Where the contact id may stand: our own name, then what senders call it. Between the two stand the CRM client's own names. */
+const CONTACT_ID = 'contact_id';
+const SENDERS_NAMES = ['contactId', 'id', 'data[id]'] as const;
 
 const BOOLEANS: Readonly<Record<string, boolean>> = {
   true: true,
@@ -53,11 +54,15 @@ const SCHEMA = {
 /** Turns parameters into webhooks, for one configuration. */
 export class WebhookParser {
   readonly #validate: ValidateFunction<Candidate>;
+  /** The first that is given counts. What a client names is more certain than a mere `id`. */
+  readonly #contactIdNames: readonly string[];
 
   constructor(
     private readonly contactIdPattern: RegExp,
     private readonly customActions: ReadonlySet<string>,
+    contactIdParameters: readonly string[] = [],
   ) {
+    this.#contactIdNames = [CONTACT_ID, ...contactIdParameters, ...SENDERS_NAMES];
     const ajv = new Ajv({ allErrors: true, verbose: true });
     ajv.addKeyword({ keyword: 'explain', schemaType: 'string' });
     ajv.addKeyword({
@@ -82,7 +87,7 @@ export class WebhookParser {
   /** Whether the parameters name all that this action cannot do without. */
   isComplete(action: string, parameters: Parameters): boolean {
     const needsContact = Object.hasOwn(PARAMETERS_OF, action) && action !== 'test';
-    return !needsContact || CONTACT_ID_NAMES.some((name) => values(parameters, name).length > 0);
+    return !needsContact || this.#contactIdNames.some((name) => values(parameters, name).length > 0);
   }
 
   /** The webhook. Throws `INVALID_REQUEST` with everything that is wrong. */
@@ -90,8 +95,8 @@ export class WebhookParser {
     const custom = this.customActions.has(action);
     const candidate: Candidate = { wpf_action: action };
     const errors: ParameterError[] = [];
-    for (const parameter of custom ? ['contact_id'] : (PARAMETERS_OF[action] ?? [])) {
-      const name = parameter === 'contact_id' ? this.#contactIdName(parameters, custom) : parameter;
+    for (const parameter of custom ? [CONTACT_ID] : (PARAMETERS_OF[action] ?? [])) {
+      const name = parameter === CONTACT_ID ? this.#contactIdName(parameters, custom) : parameter;
       // An empty merge field or a form's empty input is a parameter that was not given; an empty boolean is a mistake.
       const given = (parameters.get(name) ?? []).filter(
         (value) => value?.trim() !== '' || BOOLEAN_PARAMETERS.includes(parameter),
@@ -135,9 +140,9 @@ export class WebhookParser {
     const fits = (name: string): boolean =>
       values(parameters, name).length > 0 &&
       (!custom ||
-        name === 'contact_id' ||
+        name === CONTACT_ID ||
         values(parameters, name).every((value) => this.contactIdPattern.test(value ?? '')));
-    return CONTACT_ID_NAMES.find(fits) ?? 'contact_id';
+    return this.#contactIdNames.find(fits) ?? CONTACT_ID;
   }
 }
 

@@ -3,7 +3,10 @@
 import type { IncomingMessage } from 'node:http';
 import { WpFusionError } from '../errors';
 
-/** What Express and body parsers add to a request, as far as it is looked at. */
+/**
+ * What Express and body parsers add to a request, as far as it is looked at. Any `Request` of Express is one; {@link
+ * wpFusionWebhook} takes it.
+ */
 export interface WebhookRequest extends IncomingMessage {
   /** Set by a body parser that ran before us. */
   body?: unknown;
