@@ -1,6 +1,6 @@
 // What the subpaths export beside the sandbox, each named as a host would; type checked in every mode of module resolution, and
 // loaded where none of the optional peers is installed.
-import assert from 'node:assert/strict';
+import * as assert from 'node:assert/strict';
 import {
   MemoryUserRepository,
   type CrmClient,
