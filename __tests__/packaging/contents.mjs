@@ -33,7 +33,7 @@ function typesThatHostsSee(installed, manifest) {
 export function checkContents(packed, project) {
   const paths = packed.files.map((file) => file.path);
   const allowed =
-    /^((dist|docs|examples\/repositories)\/.+|README\.md|LICENSE|CHANGELOG\.md|SECURITY\.md|package\.json)$/;
+    /^((dist|docs|examples\/(crm-clients|repositories))\/.+|README\.md|LICENSE|CHANGELOG\.md|SECURITY\.md|package\.json)$/;
   const strange = paths.filter(
     (file) => !allowed.test(file) || /__tests__|\.(test|spec)\.|\.tsbuildinfo$/.test(file),
   );
