@@ -49,7 +49,12 @@ const KINDS = {
   INVALID_OPTION: kind(500, 'Invalid option'),
 } as const satisfies Record<string, ErrorKind>;
 
-/** A stable code of an error. What each means and what to do about it: docs/errors.md. */
+/**
+ * A stable code of an error: what {@link WpFusionError} carries and an answer tells. What each means and what to do about
+ * it: [docs/errors.md](../docs/errors.md).
+ *
+ * @useDeclaredType
+ */
 export type ErrorCode = keyof typeof KINDS;
 
 /** Every code, in the order of the table. */
@@ -71,9 +76,14 @@ export interface ErrorDetails {
   readonly errors?: readonly ParameterError[];
 }
 
-/** What was wrong with one parameter of a request. */
+/**
+ * What was wrong with one parameter of a request. A {@link WpFusionError} with `INVALID_REQUEST` has them in `errors`, an
+ * answer too.
+ */
 export interface ParameterError {
+  /** The name of the parameter. */
   readonly parameter: string;
+  /** What is wrong with it, in words. */
   readonly message: string;
 }
 
@@ -109,7 +119,16 @@ export class WpFusionError extends Error {
   }
 }
 
-/** An option is wrong. Thrown at construction, never later; the message names the option and what to write instead. */
+/**
+ * An option is wrong. Thrown at construction, never later; the message names the option and what to write instead.
+ *
+ * @example
+ * try {
+ *   wpFusionWebhook({ ...options, timeoutMs: -1 });
+ * } catch (error) {
+ *   if (error instanceof ConfigurationError) console.error(error.option, error.message); // → timeoutMs …
+ * }
+ */
 export class ConfigurationError extends WpFusionError {
   constructor(
     /** The option, as a path: `roles.default`. */
@@ -120,8 +139,14 @@ export class ConfigurationError extends WpFusionError {
   }
 }
 
-/** A repository's `create` or `update` met another user with this contact id, email or username. */
+/**
+ * A repository's `create` or `update` met another user with this contact id, email or username.
+ *
+ * @example
+ * if (code === 'ER_DUP_ENTRY') throw new DuplicateUserError({ field: 'email', cause });
+ */
 export class DuplicateUserError extends WpFusionError {
+  /** Which of the unique values is taken. */
   readonly field: 'contactId' | 'email' | 'username';
 
   constructor(details: { field: 'contactId' | 'email' | 'username'; cause?: unknown }) {
@@ -130,8 +155,14 @@ export class DuplicateUserError extends WpFusionError {
   }
 }
 
-/** A repository's `update` found no user with this id. */
+/**
+ * A repository's `update` found no user with this id.
+ *
+ * @example
+ * if (rowCount === 0) throw new UserNotFoundError({ id });
+ */
 export class UserNotFoundError extends WpFusionError {
+  /** The id that was asked for. */
   readonly id: string;
 
   constructor(details: { id: string; cause?: unknown }) {
@@ -140,8 +171,14 @@ export class UserNotFoundError extends WpFusionError {
   }
 }
 
-/** A repository's `update` found the user with another `syncState` than the condition asked for; nothing was written. */
+/**
+ * A repository's `update` found the user with another `syncState` than the condition asked for; nothing was written.
+ *
+ * @example
+ * if (condition !== undefined && row.sync_state !== condition.ifSyncState) throw new StaleUserError({ id });
+ */
 export class StaleUserError extends WpFusionError {
+  /** The id of the user. */
   readonly id: string;
 
   constructor(details: { id: string; cause?: unknown }) {

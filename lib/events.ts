@@ -9,6 +9,18 @@ type MaybePromise<Value> = Value | Promise<Value>;
 /**
  * The host's own code within the processing of a webhook. Awaited; may run more than once for one webhook; a hook that throws
  * fails the webhook (`HOOK_FAILED`). A dry run calls none. `contact` is without the fields that hold passwords.
+ *
+ * @example
+ * const hooks: Hooks = {
+ *   beforeCreate: ({ user, contact }) => (contact.fields.country === 'XX' ? null : user),
+ *   afterCreate: async ({ user }) => {
+ *     await enrol(user.id, user.tags);
+ *   },
+ *   beforeTagsChange: async ({ user, added, removed }) => {
+ *     await enrol(user.id, added);
+ *     await expel(user.id, removed);
+ *   },
+ * };
  */
 export interface Hooks {
   /** Before a user is created: return the user, changed or not, or `null` to create none. */
@@ -35,7 +47,16 @@ export interface Hooks {
   afterUpdate?(context: { user: PublicUser; contact: Contact }): MaybePromise<unknown>;
 }
 
-/** Sends the welcome mail of a new user. */
+/**
+ * Sends the welcome mail of a new user. `SmtpNotifier` of `wp-fusion-webhook/smtp` is one.
+ *
+ * @example
+ * const notifier: Notifier = {
+ *   sendWelcome: async ({ user }) => {
+ *     await mailer.send({ to: user.email, template: 'welcome', username: user.username });
+ *   },
+ * };
+ */
 export interface Notifier {
   /** Resolves when the message is in somebody else's hands. Rejecting makes a later webhook for the contact try again. */
   sendWelcome(message: { user: PublicUser }): Promise<void>;
@@ -44,6 +65,11 @@ export interface Notifier {
 /**
  * The events of a webhook, for telemetry: each is emitted at most once, none is promised across a crash, and a listener that
  * throws harms nothing.
+ *
+ * @example
+ * webhook
+ *   .on('webhook.processed', ({ action, outcome }) => console.log(action, outcome))
+ *   .on('webhook.failed', ({ code, willRetry }) => console.error(code, willRetry));
  */
 export interface WebhookEvents {
   /** A request with a valid key and valid parameters. `key` is the name of the access key. */

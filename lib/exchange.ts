@@ -1,6 +1,9 @@
 // Changes a text that several processes share: read, change, put back in its place unless somebody else was faster; then again.
 
-/** Where all processes of a site find one text. */
+/**
+ * Where all processes of a site find one text. What it is for:
+ * [docs/rate-limits.md](../docs/rate-limits.md#one-budget-for-all-processes).
+ */
 export interface SharedPlace {
   /** The text, or `null` where there is none, and what time it is by the clock of the store, in milliseconds since 1970. */
   read(): Promise<{ readonly text: string | null; readonly now: number }>;

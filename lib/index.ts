@@ -1,3 +1,8 @@
+/**
+ * The middleware, the CRM client for Ontraport, and the interfaces that a site implements.
+ *
+ * @module wp-fusion-webhook
+ */
 // What `wp-fusion-webhook` exports, nothing else.
 export { wpFusionWebhook, type DeadLetters, type WpFusionWebhook } from './middleware';
 export type { AccessKey, ActionContext, ActionHandler, WpFusionWebhookOptions } from './options';

@@ -3,11 +3,23 @@
 /**
  * A logger as pino and console have it: an object with the details first, the message second. The details of an error log hold
  * `code` and, for an error that is not ours, `cause`: its name, message and stack with our own secrets taken out.
+ *
+ * @example
+ * const logger: Logger = {
+ *   debug: () => undefined,
+ *   info: (details, message) => console.info(message, details),
+ *   warn: (details, message) => console.warn(message, details),
+ *   error: (details, message) => console.error(message, details),
+ * };
  */
 export interface Logger {
+  /** What goes on, for whoever looks for a fault. */
   debug(details: object, message: string): void;
+  /** What was done. */
   info(details: object, message: string): void;
+  /** What works, but not as it should. */
   warn(details: object, message: string): void;
+  /** What failed. */
   error(details: object, message: string): void;
 }
 

@@ -1,12 +1,15 @@
 // What became of a webhook: what the actions give and what an answer is made of.
 
-/** What became of a webhook that did not fail. */
+/** What became of a webhook that did not fail. {@link WebhookEvents} tells it. */
 export type Outcome = 'created' | 'updated' | 'unchanged' | 'queued' | 'skipped';
 
-/** Why a webhook was skipped. */
+/** Why a webhook was skipped. Each has its section in [docs/errors.md](../docs/errors.md). */
 export type SkipReason = 'USER_NOT_FOUND' | 'CANCELLED';
 
-/** The stable codes of warnings: the webhook took effect, but not all of what was asked. */
+/**
+ * The stable codes of warnings: the webhook took effect, but not all of what was asked. Each has its section in
+ * [docs/errors.md](../docs/errors.md).
+ */
 export type WarningCode =
   | 'ROLE_NOT_ASSIGNABLE'
   | 'USER_PROTECTED'
@@ -15,17 +18,24 @@ export type WarningCode =
   | 'NOTIFICATION_FAILED'
   | 'PASSWORD_NOT_RETURNED';
 
-/** Something that a webhook asked for and did not get. */
+/** Something that a webhook asked for and did not get. {@link WebhookEvents} tells them. */
 export interface Warning {
+  /** What it is about, for programs. */
   readonly code: WarningCode;
+  /** The same in words, without any secret. */
   readonly message: string;
 }
 
-/** One thing that changed, or in a dry run would. */
+/**
+ * One thing that changed, or in a dry run would. The answer to a dry run lists them:
+ * [docs/ontraport-setup.md](../docs/ontraport-setup.md#parameters).
+ */
 export interface Change {
   /** A property of the user, a local name of `fields`, or `password` (whose values are never told). */
   readonly field: string;
+  /** What it was. Absent where the access key may not see values. */
   readonly from?: unknown;
+  /** What it is, or would be. Absent as `from`. */
   readonly to?: unknown;
 }
 

@@ -4,12 +4,17 @@ import { leaseOf } from '../queue/lease';
 import { refuseUnknownOptions } from '../unknown-options';
 import type { BullStep } from './steps';
 
-/** The usual ones of ioredis' options; all others that it has are handed on to it too. */
+/**
+ * The usual ones of ioredis' options; all others that it has are handed on to it too. {@link BullMqWebhookQueue} takes them.
+ */
 export interface RedisOptions {
+  /** The server. */
   readonly host?: string | undefined;
+  /** Default 6379. */
   readonly port?: number | undefined;
   readonly username?: string | undefined;
   readonly password?: string | undefined;
+  /** The number of the database; default 0. */
   readonly db?: number | undefined;
   /** `{}`, or options of Node's `tls.connect`. */
   readonly tls?: object | undefined;
@@ -20,13 +25,18 @@ export interface RedisOptions {
   readonly [option: string]: any;
 }
 
-/** A client of ioredis (also a cluster's) or of node-redis. */
+/** A client of ioredis (also a cluster's) or of node-redis. {@link BullMqWebhookQueue} takes one in the place of options. */
 export interface RedisClient {
+  /** Connects, where it is not connected yet. */
   connect(): Promise<unknown>;
+  /** Another connection to the same server. */
   duplicate(...parameters: never[]): unknown;
 }
 
-/** BullMQ's telemetry, such as `new BullMQOtel('my-site')` of `bullmq-otel`. */
+/**
+ * BullMQ's telemetry, such as `new BullMQOtel('my-site')` of `bullmq-otel`.
+ * [docs/scaling.md](../../docs/scaling.md#telemetry) tells what it shows.
+ */
 export interface BullMqTelemetry {
   readonly tracer: object;
   readonly contextManager: object;

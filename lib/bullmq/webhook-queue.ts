@@ -56,7 +56,7 @@ interface Place {
  * Each webhook is appended to its contact's inbox together with a job of BullMQ's, the wake-up, in one transaction. BullMQ brings
  * the wake-ups to the workers, later or again where it has to be; the worker takes everything that is in the inbox. So dashboards
  * (bull-board), BullMQ's pausing and its telemetry work on the queue `wp-fusion-webhook.<name>`, and nothing that is
- * done there loses a webhook. docs/scaling.md tells how it is laid out, and what each setting of Redis means for what is stored.
+ * done there loses a webhook. [docs/scaling.md](../../docs/scaling.md) tells how it is laid out, and what each setting of Redis means for what is stored.
  *
  * - `put` resolves once Redis has said so. It throws within a second where Redis is not to be had; the connection comes back by
  *   itself.

@@ -1,3 +1,8 @@
+/**
+ * Users and waiting webhooks in a SQL database, through the host’s own Knex.
+ *
+ * @module wp-fusion-webhook/knex
+ */
 // What the subpath `wp-fusion-webhook/knex` exports, nothing else.
 export { KnexUserRepository } from './users/user-repository';
 export type {

@@ -1,14 +1,20 @@
 // What this folder uses of Knex, told structurally: any Knex 3 that a host has fits, and Knex itself is never imported.
 
-/** A Knex instance or a Knex transaction, of whatever version: the connection pool stays the host's, nothing here closes it. */
+/**
+ * A Knex instance or a Knex transaction, of whatever version: the connection pool stays the host's, nothing here closes it.
+ * {@link migrate} takes one.
+ */
 export interface KnexLike {
   (...parameters: never[]): unknown;
+  /** SQL as it is. */
   raw(...parameters: never[]): unknown;
+  /** Work that is done whole or not at all. */
   transaction(...parameters: never[]): unknown;
+  /** Names the database. */
   readonly client: unknown;
 }
 
-/** A row, by its columns. */
+/** A row, by its columns. {@link KnexUserRepository} takes some as `extraValues`. */
 export type Row = Record<string, unknown>;
 
 /** A piece of SQL that `raw` made. */

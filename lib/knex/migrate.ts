@@ -108,10 +108,13 @@ interface KnexMigration {
   down(knex: KnexLike): Promise<void>;
 }
 
-/** What Knex takes as `migrationSource`. */
+/** What Knex takes as `migrationSource`. {@link knexMigrationSource} makes it. */
 export interface KnexMigrationSource {
+  /** Their names, in the order in which they are run. */
   getMigrations(): Promise<string[]>;
+  /** The name under which Knex remembers it. */
   getMigrationName(migration: string): string;
+  /** The migration itself. Rejects for a name that is none of them. */
   getMigration(migration: string): Promise<KnexMigration>;
 }
 

@@ -1,8 +1,8 @@
 // What the core asks of a store of webhooks: the interface that a queue implements. What a webhook means is not its business.
 
 /**
- * A webhook as it is stored, and what became of it so far. Plain data that survives JSON, without any secret; a queue stores it
- * whole and looks into nothing of it. Later versions may add properties.
+ * A webhook as it is stored, and what became of it so far. Plain data that survives JSON, without any secret; a queue stores
+ * it whole and looks into nothing of it. Later versions may add properties. What {@link WebhookQueue} stores.
  */
 export interface Job {
   /** `add`, `update` or `update_tags`; `settle`: only what is still owed to the user of the contact. */
@@ -25,49 +25,60 @@ export interface Job {
   readonly failure?: { readonly code: string; readonly detail: string; readonly at: number } | undefined;
 }
 
-/** A stored webhook, as it is taken. */
+/** A stored webhook, as it is taken. A part of what {@link WebhookQueue}`.take` gives. */
 export interface StoredJob {
   /** The queue's own id. */
   readonly id: string;
+  /** The webhook, as it was put or as the last verdict left it. */
   readonly job: Job;
   /** Whether its time has come. One that waits to be tried again is taken along when another webhook of the contact is due. */
   readonly isDue: boolean;
 }
 
-/** The right to work on one contact, for as long as it is renewed. */
+/** The right to work on one contact, for as long as it is renewed. {@link WebhookQueue} shows it at work. */
 export interface Lease {
+  /** The contact that is worked on. */
   readonly contactId: string;
   /** Differs with every taking: the fencing token. */
   readonly token: string;
 }
 
-/** A contact that was taken, with everything that waits for it. */
+/** A contact that was taken, with everything that waits for it. What {@link WebhookQueue}`.take` gives. */
 export interface TakenContact extends Lease {
   /** In the order they were put. Never empty. */
   readonly jobs: readonly StoredJob[];
 }
 
-/** What becomes of a job: it is done, tried again later (with its story as `job`), or dead. */
+/**
+ * What becomes of a job: it is done, tried again later (with its story as `job`), or dead. What {@link
+ * WebhookQueue}`.finish` takes.
+ */
 export type Verdict =
   | { readonly kind: 'done'; readonly result?: JobResult | undefined }
   | { readonly kind: 'later'; readonly delayMs: number; readonly job: Job }
   | { readonly kind: 'dead'; readonly job: Job };
 
-/** The result of a job that somebody waits for: plain data that survives JSON. A queue looks into nothing of it. */
+/**
+ * The result of a job that somebody waits for: plain data that survives JSON. A queue looks into nothing of it. {@link
+ * WebhookQueue}`.settled` gives it.
+ */
 export type JobResult = Readonly<Record<string, unknown>>;
 
-/** What became of an awaited job. */
+/** What became of an awaited job. What {@link WebhookQueue}`.settled` gives. */
 export type Settled =
   { readonly kind: 'done'; readonly result: JobResult } | { readonly kind: 'dead'; readonly job: Job };
 
-/** A webhook that was given up. */
+/** A webhook that was given up. {@link DeadLetters} lists them. */
 export interface DeadJob {
+  /** The id that `put` gave it. */
   readonly id: string;
+  /** The contact it is about. */
   readonly contactId: string;
+  /** The webhook; `job.failure` says why it was given up. */
   readonly job: Job;
 }
 
-/** How much there is in a queue. */
+/** How much there is in a queue. What {@link WebhookQueue}`.counts` and `queueCounts()` of the middleware give. */
 export interface QueueCounts {
   /** Webhooks that are waiting or being worked on. */
   readonly waiting: number;
@@ -77,15 +88,17 @@ export interface QueueCounts {
   readonly oldestWaiting: Date | null;
 }
 
-/** Something that keeps a queue from its promises, in words. */
+/** Something that keeps a queue from its promises, in words. What {@link WebhookQueue}`.check` gives. */
 export interface QueueFinding {
   /** `error`: no webhook can be stored until it is mended. `warning`: it works, but survives less than it should. */
   readonly severity: 'error' | 'warning';
+  /** What is wrong, and what to do about it. */
   readonly message: string;
 }
 
-/** What is shared by all processes under one key. */
+/** What is shared by all processes under one key. What {@link WebhookQueue}`.readShared` gives. */
 export interface SharedText {
+  /** What was written last, or `null`. */
   readonly text: string | null;
   /** Milliseconds since 1970, by the clock of the store. */
   readonly now: number;
@@ -93,7 +106,7 @@ export interface SharedText {
 
 /**
  * Where webhooks are stored before they are acknowledged. `KnexWebhookQueue` keeps them in the host's database; a queue of your
- * own passes `webhookQueueContract` of `wp-fusion-webhook/testing`. docs/delivery.md tells what is made of it.
+ * own passes `webhookQueueContract` of `wp-fusion-webhook/testing`. [docs/delivery.md](../../docs/delivery.md) tells what is made of it.
  *
  * A queue is a set of inboxes, one for each contact. Everything a contact has is taken together, by one worker at a time.
  * `queue` is the `name` of the middleware: what is stored under one name is never seen under another. One object may be used
@@ -104,6 +117,13 @@ export interface SharedText {
  *
  * Not asked for: that contacts are taken in the order in which they became due (nearly is enough), that a job is stored once
  * when `put` threw and was called again, or that a queue knows what a job means.
+ *
+ * @example
+ * const id = await queue.put('default', '42', { action: 'update', receivedAt: Date.now() });
+ * for (const taken of await queue.take('default', 10)) {
+ *   const verdicts = new Map<string, Verdict>(taken.jobs.map((job) => [job.id, { kind: 'done' }]));
+ *   await queue.finish('default', taken, verdicts);
+ * }
  */
 export interface WebhookQueue {
   /**

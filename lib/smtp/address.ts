@@ -2,7 +2,12 @@
 // email must not become two recipients or somebody else's.
 import { ConfigurationError } from '../errors';
 
-/** An address with the name that is shown for it. */
+/**
+ * An address with the name that is shown for it.
+ *
+ * @example
+ * const from: MailAddress = { name: 'Example Shop', address: 'shop@example.com' };
+ */
 export interface MailAddress {
   /** May be empty. */
   readonly name?: string | undefined;
@@ -10,9 +15,11 @@ export interface MailAddress {
   readonly address: string;
 }
 
-/** An address as transports are given it. */
+/** An address as transports are given it. {@link MailTransport} gets them. */
 export interface Mailbox {
+  /** The name that is shown; may be empty. */
   readonly name: string;
+  /** One plain address. */
   readonly address: string;
 }
 

@@ -1,3 +1,8 @@
+/**
+ * The welcome mail by SMTP.
+ *
+ * @module wp-fusion-webhook/smtp
+ */
 // What the subpath `wp-fusion-webhook/smtp` exports, nothing else.
 export { SmtpNotifier } from './smtp-notifier';
 export type { MailAddress, Mailbox } from './address';

@@ -35,7 +35,7 @@ export class SmtpNotifier implements Notifier {
   readonly #underWay = new Set<Promise<void>>();
   #isClosed = false;
 
-  /** Throws a {@link ConfigurationError} for an option that is missing, misspelt or wrong. Connects to nothing. */
+  /** Throws a `ConfigurationError` for an option that is missing, misspelt or wrong. Connects to nothing. */
   constructor(options: SmtpNotifierOptions) {
     this.#options = resolveOptions(options);
   }

@@ -4,13 +4,21 @@ import type { Mailbox } from './address';
 
 /** A message as a {@link MailTransport} is given it: a part of what nodemailer takes. */
 export interface MailMessage {
+  /** The sender. */
   from: Mailbox;
+  /** Where answers go, where that is not the sender. */
   replyTo?: Mailbox;
+  /** The one recipient. */
   to: Mailbox;
+  /** One line. */
   subject: string;
+  /** The text part. */
   text: string;
+  /** The HTML part. Absent: none. */
   html?: string;
+  /** With its angle brackets; the same for the same mail. */
   messageId: string;
+  /** Further headers, by their names. */
   headers: Record<string, string>;
   /** Aborted when the time is up. nodemailer 10 then cuts the connection; a transport that does not know it goes on. */
   signal: AbortSignal;
@@ -18,15 +26,32 @@ export interface MailMessage {
 
 /**
  * What sends a message: a transport that `nodemailer.createTransport()` gave, or anything else with this one method.
+ *
+ * @example
+ * const transport: MailTransport = {
+ *   sendMail: async ({ from, to, subject, text }) => {
+ *     await mailService.send({ from: from.address, to: to.address, subject, text });
+ *   },
+ * };
  */
 export interface MailTransport {
   /** Resolves when the message is in somebody else's hands, else rejects. */
   sendMail(message: MailMessage): Promise<unknown>;
 }
 
-/** The usual ones of nodemailer's SMTP options; all others that it has are handed on to it too. */
+/**
+ * The usual ones of nodemailer's SMTP options; all others that it has are handed on to it too.
+ *
+ * @example
+ * const transport: SmtpOptions = {
+ *   ...{ host: 'smtp.example.com', port: 465, secure: true },
+ *   auth: { user: 'shop', pass: process.env.SMTP_PASSWORD },
+ * };
+ */
 export interface SmtpOptions {
+  /** The mail server. */
   readonly host?: string | undefined;
+  /** Default 587, with `secure` 465. */
   readonly port?: number | string | undefined;
   /** TLS from the first byte, as on port 465. Else the connection is upgraded where the server offers it. */
   readonly secure?: boolean | undefined;

@@ -1,16 +1,22 @@
 // What the welcome mail says unless the host says something else. Much of it was typed by a stranger into a form.
 import type { PublicUser } from '../users/repository';
 
-/** What subject, text and HTML are made of. */
+/** What subject, text and HTML are made of. {@link MailText} gets it. */
 export interface WelcomeMail {
   /** Without password and hash. All of it comes from the CRM's contact: escape it in HTML. */
   readonly user: PublicUser;
   /** An absolute `http:` or `https:` URL, without spaces and control characters. */
   readonly loginUrl: string;
+  /** How the site is called. */
   readonly siteName: string;
 }
 
-/** A part of the mail: always the same text, or a function that gives it. */
+/**
+ * A part of the mail: always the same text, or a function that gives it.
+ *
+ * @example
+ * const subject: MailText = ({ siteName }) => `Welcome to ${siteName}`;
+ */
 export type MailText = string | ((mail: WelcomeMail) => string | Promise<string>);
 
 const ENTITIES: Readonly<Record<string, string>> = {
@@ -26,7 +32,8 @@ const ENTITIES: Readonly<Record<string, string>> = {
  * `loginUrl` has been checked to be an HTTP URL, an address from a contact has not.
  *
  * @example
- * html: ({ user, loginUrl }) => `<p>${escapeHtml(user.username)}: <a href="${escapeHtml(loginUrl)}">log in</a></p>`,
+ * const html: MailText = ({ user, loginUrl }) =>
+ *   `<p>${escapeHtml(user.username)}: <a href="${escapeHtml(loginUrl)}">log in</a></p>`;
  */
 export const escapeHtml = (text: string): string =>
   text.replace(/[&<>"']/g, (character) => ENTITIES[character] ?? character);

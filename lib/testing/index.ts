@@ -1,3 +1,8 @@
+/**
+ * An Ontraport account on your machine, and the contracts that implementations of your own pass.
+ *
+ * @module wp-fusion-webhook/testing
+ */
 // What the subpath `wp-fusion-webhook/testing` exports, nothing else.
 export { OntraportSandbox } from './ontraport-sandbox';
 export type { OntraportSandboxOptions, SandboxChanges } from './ontraport-sandbox';

@@ -31,7 +31,12 @@ import type {
   WebhookOptions,
 } from './sandbox/sender';
 
-/** How the account behaves. Everything has the default that the evidence on Ontraport speaks for. */
+/**
+ * How the account behaves. Everything has the default that the evidence on Ontraport speaks for.
+ *
+ * @example
+ * const sandbox = await OntraportSandbox.start({ seed: true, rateLimit: { limit: 10, windowMs: 1000 } });
+ */
 export interface OntraportSandboxOptions {
   /** The credentials that work; default: made up, readable as `sandbox.appId` and `sandbox.apiKey`. */
   readonly appId?: string;
@@ -72,7 +77,9 @@ export interface OntraportSandboxOptions {
   readonly now?: () => number;
 }
 
-/** A contact's values to change; in the form that the account stores. */
+/**
+ * A contact's values to change; in the form that the account stores. What `updateContact` of {@link OntraportSandbox} takes.
+ */
 export type SandboxChanges = Readonly<Record<string, SandboxValue | undefined>>;
 
 const ACCOUNT_ID = 50;
@@ -210,6 +217,7 @@ export class OntraportSandbox {
     if (!this.#records.update(id, changes)) throw unknownContact(id);
   }
 
+  /** Deletes a contact, at once. */
   deleteContact(id: string): void {
     if (!this.#records.delete(id)) throw unknownContact(id);
   }
@@ -250,6 +258,7 @@ export class OntraportSandbox {
     return this.#records.contact(id);
   }
 
+  /** Copies of all contacts as they are stored. */
   contacts(): StoredRecord[] {
     return this.#records.contacts();
   }
@@ -335,8 +344,8 @@ export class OntraportSandbox {
    *
    * @example
    * const held = sandbox.hold({ method: 'GET', path: '/Contacts', when: 'after' });
-   * await held.caught();                 // the answer is made of the state as it is now …
-   * sandbox.updateContact(id, { … });    // … and is old already
+   * await held.caught(); // the answer is made of the state as it is now …
+   * sandbox.updateContact(id, { company: 'Acme' }); // … and is old already
    * held.release();
    */
   hold(options: HoldOptions = {}): HeldCalls {

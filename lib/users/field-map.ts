@@ -2,7 +2,16 @@
 import type { Contact, FieldValue, MetaValue } from '../crm/client';
 import { WpFusionError } from '../errors';
 
-/** How one local name is filled. */
+/**
+ * How one local name is filled.
+ *
+ * @example
+ * const fields: Record<string, string | FieldSpec> = {
+ *   company: 'company',
+ *   newsletter: { from: 'f1562', blank: 'clear' },
+ *   country: { from: 'country', transform: (value) => String(value ?? '').toUpperCase() },
+ * };
+ */
 export interface FieldSpec {
   /** The CRM's key of the field, for example `f1550`. */
   readonly from: string;

@@ -1,7 +1,13 @@
 // The one rule by which emails, usernames and role names are compared: trimmed and in ASCII lower case, nothing else folded.
 // Unicode folding would make strangers equal (the Kelvin sign is not a K), and databases disagree about it.
 
-/** The key under which a value is compared. The value itself is stored as it was given. */
+/**
+ * The key under which a value is compared. The value itself is stored as it was given. A repository of your own compares
+ * emails and usernames by it.
+ *
+ * @example
+ * comparisonKey(' Mary@Example.COM '); // → 'mary@example.com'
+ */
 export function comparisonKey(value: string): string {
   return value.trim().replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
 }

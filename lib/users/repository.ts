@@ -1,7 +1,7 @@
 // What the core asks of the site's own user storage: the interface that a host implements, and the user it holds.
 import type { MetaValue } from '../crm/client';
 
-/** A user of the site, as the core sees it. */
+/** A user of the site, as the core sees it. {@link MemoryUserRepository} holds them. */
 export interface User {
   /** The storage's own id, as text. */
   id: string;
@@ -11,8 +11,11 @@ export interface User {
   email: string;
   /** Unique, compared trimmed and in ASCII lower case. Never changed after creation. */
   username: string;
+  /** What the password hasher gave. `null`: the user has no password, and cannot log in with one. */
   passwordHash: string | null;
+  /** One role; what a webhook may do about it is told by the option `roles`. */
   role: string;
+  /** Names of tags, or their ids with `tagsAs: 'id'`. */
   tags: string[];
   /** The mapped fields that are no property of their own. */
   meta: Record<string, MetaValue>;
@@ -20,21 +23,36 @@ export interface User {
   syncState: string | null;
 }
 
-/** What events, the notifier and after-hooks get: a user without its secrets. */
+/** What events, the notifier and after-hooks get: a user without its secrets. {@link Hooks} and {@link Notifier} show it. */
 export type PublicUser = Omit<User, 'passwordHash' | 'syncState'>;
 
-/** A user that is about to be created. */
+/**
+ * A user that is about to be created.
+ *
+ * @example
+ * const user: NewUser = {
+ *   ...{ contactId: '42', email: 'mary@example.com', username: 'mary', passwordHash: null },
+ *   ...{ role: 'subscriber', tags: ['Customer'], meta: { firstName: 'Mary' }, syncState: null },
+ * };
+ * const { id } = await users.create(user);
+ */
 export type NewUser = Omit<User, 'id'>;
 
 /**
  * What to change of a user. Absent and `undefined` mean untouched; `tags` are replaced; `meta` is merged key by key in the
  * store, and `null` removes a key.
+ *
+ * @example
+ * await users.update(id, { tags: ['Customer'], meta: { company: 'Acme', phone: null } });
  */
 export type UserChanges = {
   [K in keyof Omit<User, 'id' | 'username' | 'meta'>]?: User[K] | undefined;
 } & { meta?: Record<string, MetaValue | null> | undefined };
 
-/** Something that keeps a storage from its work, in words. */
+/**
+ * Something that keeps a storage from its work, in words. {@link UserRepository.check} gives it;
+ * [docs/user-repository.md](../../docs/user-repository.md#check) shows one.
+ */
 export interface RepositoryFinding {
   /** `error`: webhooks fail until it is mended. `warning`: they work, but not as they should. */
   readonly severity: 'error' | 'warning';
@@ -43,7 +61,7 @@ export interface RepositoryFinding {
 }
 
 /**
- * The site's user storage. `MemoryUserRepository` is the reference; docs/user-repository.md shows how to write one.
+ * The site's user storage. `MemoryUserRepository` is the reference; [docs/user-repository.md](../../docs/user-repository.md) shows how to write one.
  *
  * Whatever a method throws that is not one of the three named errors is a failure of the storage (`REPOSITORY_FAILED`),
  * never "not found": return `null` for that.

@@ -3,7 +3,13 @@ import { randomInt } from 'node:crypto';
 import type { Contact } from '../crm/client';
 import type { MappedContact } from './field-map';
 
-/** How usernames are made where no field is mapped to `username`. */
+/**
+ * How usernames are made where no field is mapped to `username`. `'email'`: the email. `'firstlast'`: first and last name as
+ * one word. Where a rule gives nothing it is the email; a name that is taken gets a number.
+ *
+ * @example
+ * const username: UsernameRule = ({ fields }) => `${String(fields.firstname)}.${String(fields.lastname)}`;
+ */
 export type UsernameRule = 'email' | 'firstlast' | ((contact: Contact) => string);
 
 /** The username to try first. Falls back to the email where a rule gives nothing. */

@@ -1,7 +1,7 @@
 // A walk through the CRM's contacts: what it has come to so far, as something to await or to watch.
 import type { ErrorCode } from '../errors';
 
-/** How far a walk has come. The last one is its summary. */
+/** How far a walk has come. The last one is its summary. {@link Walk} shows how to watch it. */
 export interface WalkProgress {
   /** Contacts that were looked at. */
   readonly contacts: number;
@@ -25,9 +25,11 @@ export interface WalkProgress {
   readonly finished: boolean;
 }
 
-/** A contact that failed. */
+/** A contact that failed. {@link Walk} shows where they stand. */
 export interface WalkFailure {
+  /** The contact. */
   readonly contactId: string;
+  /** Why, for programs. */
   readonly code: ErrorCode;
   /** What is wrong, in words. */
   readonly detail: string;

@@ -6,7 +6,7 @@ import type { NewUser } from '../../users/repository';
 import type { Row } from '../knex-like';
 import { TableError } from '../table-error';
 
-/** Names of columns of the users table. */
+/** Names of columns of the users table. {@link KnexUserRepository} shows them. */
 export interface UserColumns {
   /** Default `id`. Numbers and uuids become text on their way out. */
   readonly id?: string | undefined;
@@ -27,8 +27,14 @@ export interface UserColumns {
   readonly emailVerified?: string | undefined;
 }
 
-/** A role as text or as a code in a column of the users table. */
+/**
+ * A role as text or as a code in a column of the users table.
+ *
+ * @example
+ * const role: RoleColumn = { column: 'level', values: { subscriber: 0, customer: 1, admin: 9 } };
+ */
 export interface RoleColumn {
+  /** The column of the users table. */
   readonly column: string;
   /** What stands in the column for each role, where it is not the role itself: `{ subscriber: 0, admin: 1 }`. */
   readonly values?: Readonly<Record<string, string | number | boolean>> | undefined;
@@ -36,7 +42,7 @@ export interface RoleColumn {
   readonly ifNone?: string | undefined;
 }
 
-/** A role as a foreign key into a table of roles. */
+/** A role as a foreign key into a table of roles. {@link KnexUserRepository} shows one. */
 export interface RoleReference {
   /** The column of the users table that holds the key. */
   readonly column: string;
@@ -52,10 +58,10 @@ export interface RoleReference {
   readonly ifNone?: string | undefined;
 }
 
-/** Values that all rows have. */
+/** Values that all rows have. [docs/existing-tables.md](../../../docs/existing-tables.md) shows where they are needed. */
 export type Scope = Readonly<Record<string, string | number | boolean>>;
 
-/** A join table between users and something that has a name. */
+/** A join table between users and something that has a name. {@link KnexUserRepository} shows one, for tags. */
 export interface Through {
   /** The join table. */
   readonly table: string;
@@ -72,8 +78,18 @@ export interface Through {
   readonly newRow?: Row | (() => Row) | undefined;
 }
 
-/** Several roles a user, in a join table. */
+/**
+ * Several roles a user, in a join table.
+ *
+ * @example
+ * const role: RoleMemberships = {
+ *   through: { table: 'member_roles', user: 'member_id', other: 'role_id' },
+ *   table: 'roles',
+ *   mostPrivilegedFirst: ['admin', 'editor', 'customer', 'subscriber'],
+ * };
+ */
 export interface RoleMemberships {
+  /** The join table. */
   readonly through: Through;
   /** The table of roles. Absent: the names stand in the join table. */
   readonly table?: string | undefined;
@@ -92,15 +108,22 @@ export interface RoleMemberships {
   readonly ifNone?: string | undefined;
 }
 
-/** Tags in a column of the users table. */
+/**
+ * Tags in a column of the users table.
+ *
+ * @example
+ * const tags: TagColumn = { column: 'labels', type: 'array' };
+ */
 export interface TagColumn {
+  /** The column of the users table. */
   readonly column: string;
   /** `json`: a JSON, JSONB or text column with a JSON array. `array`: a `text[]` of PostgreSQL. */
   readonly type: 'json' | 'array';
 }
 
-/** Tags in a join table. */
+/** Tags in a join table. {@link KnexUserRepository} shows one. */
 export interface TagMemberships {
+  /** The join table. */
   readonly through: Through;
   /** The table of tags. Absent: the names stand in the join table. A tag that it lacks is added. */
   readonly table?: string | undefined;
@@ -114,8 +137,14 @@ export interface TagMemberships {
   readonly newTag?: ((name: string) => Row) | undefined;
 }
 
-/** A key of `user.meta` in a column of its own. */
+/**
+ * A key of `user.meta` in a column of its own.
+ *
+ * @example
+ * const score: MetaColumn = { column: 'score', type: 'number', empty: 0 };
+ */
 export interface MetaColumn {
+  /** The column of the users table. */
   readonly column: string;
   /**
    * What the column holds. Default `text`, which also leaves a number of a numeric column a number.
@@ -130,9 +159,15 @@ export interface MetaColumn {
   readonly empty?: string | number | boolean | undefined;
 }
 
+/** What a column of `user.meta` holds: {@link MetaColumn} tells each. */
 export type MetaType = 'text' | 'number' | 'boolean' | 'json' | 'array' | 'date' | 'timestamp';
 
-/** Where `user.meta` stands. */
+/**
+ * Where `user.meta` stands.
+ *
+ * @example
+ * const meta: MetaMapping = { columns: { firstName: 'first_name', score: { column: 'score', type: 'number' } }, json: 'extra' };
+ */
 export interface MetaMapping {
   /** Keys that have columns of their own. */
   readonly columns?: Readonly<Record<string, string | MetaColumn>> | undefined;
@@ -140,7 +175,7 @@ export interface MetaMapping {
   readonly json?: string | undefined;
 }
 
-/** Values beside those of the user. A value can be SQL: `knex.fn.now()`. */
+/** Values beside those of the user. A value can be SQL: `knex.fn.now()`. {@link KnexUserRepository} shows them. */
 export interface ExtraValues {
   /** For a new row: `created_at`, a tenant. */
   readonly onCreate?: Row | ((user: NewUser) => Row) | undefined;
@@ -148,10 +183,14 @@ export interface ExtraValues {
   readonly onUpdate?: Row | (() => Row) | undefined;
 }
 
-/** The options of `KnexUserRepository`. Without any, its users stand in the table `wpf_users` that `migrate` makes. */
+/**
+ * The options of {@link KnexUserRepository}. Without any, its users stand in the table `wpf_users` that `migrate` makes.
+ * [docs/existing-tables.md](../../../docs/existing-tables.md) tells each at length.
+ */
 export interface KnexUserRepositoryOptions {
   /** The users table, with its schema where it needs one: `members`, `app.members`. Default `wpf_users`. */
   readonly table?: string | undefined;
+  /** Where the properties of a user stand that are columns of the table. */
   readonly columns?: UserColumns | undefined;
   /**
    * Where a new user's id comes from. `database` (default): a sequence, AUTO_INCREMENT or a default of the column. `uuid`: a
@@ -172,6 +211,7 @@ export interface KnexUserRepositoryOptions {
    */
   readonly softDelete?:
     string | { readonly column: string; readonly alive: string | number | boolean | null } | undefined;
+  /** What a row is given beside what is mapped. Default: nothing; in `wpf_users` the time of a change as `updated_at`. */
   readonly extraValues?: ExtraValues | undefined;
 }
 

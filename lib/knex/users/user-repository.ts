@@ -44,7 +44,7 @@ interface Sight {
 /**
  * Users in a table of a SQL database, through the host's own Knex: SQLite, PostgreSQL, MySQL or MariaDB. Without options they
  * stand in `wpf_users`, which {@link migrate} makes; with options in the table that the site has had all along
- * (docs/existing-tables.md).
+ * ([docs/existing-tables.md](../../../docs/existing-tables.md)).
  *
  * - Every `create` and `update` is one transaction, on a Knex transaction one savepoint in it.
  * - `update` locks the row, so that the condition and the merge of `meta` are atomic among all processes.
@@ -127,7 +127,7 @@ export class KnexUserRepository implements UserRepository {
    * merged first, by somebody who knows them.
    *
    * @example
-   * exports.up = (knex) => new KnexUserRepository(knex, mapping).prepareTable(); // as a Knex migration
+   * await new KnexUserRepository(knex, mapping).prepareTable(); // in a migration of yours, or at every start
    */
   async prepareTable(): Promise<void> {
     await this.#saying('prepareTable', () =>

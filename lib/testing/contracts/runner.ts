@@ -10,6 +10,7 @@
 export interface TestRunner {
   /** Groups the tests that `body` names. */
   describe(name: string, body: () => void): unknown;
+  /** Names tests. */
   it: {
     /** Names a test; it fails where the promise rejects. */
     (name: string, body: () => Promise<void>): unknown;

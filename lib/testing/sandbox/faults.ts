@@ -19,6 +19,8 @@ import type { CallFilter, CallMatch, SandboxCall } from './requests';
  * - `truncatedJson`: a complete HTTP answer with half of the JSON
  * - `endless`: a body that never ends
  * - `gzipBomb`: some 260 kB that unpack to 256 MB
+ *
+ * {@link OntraportSandbox.fail} sets them up.
  */
 export type FaultKind =
   | 'error500'
@@ -35,15 +37,21 @@ export type FaultKind =
   | 'endless'
   | 'gzipBomb';
 
-/** An answer of your own. An object as `body` becomes JSON. */
+/**
+ * An answer of your own. An object as `body` becomes JSON.
+ *
+ * @example
+ * sandbox.fail({ path: '/Contacts', with: { status: 422, body: { error: 'Something new' } } });
+ */
 export interface CustomAnswer {
   readonly status: number;
   readonly body?: string | object;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** Which calls meet which fault. */
+/** Which calls meet which fault. What {@link OntraportSandbox.fail} takes. */
 export interface FaultOptions extends CallFilter {
+  /** What the call meets. */
   readonly with: FaultKind | CustomAnswer;
   /** How many calls meet it; default 1, `Infinity` until it is removed. */
   readonly times?: number;
@@ -53,10 +61,18 @@ export interface FaultOptions extends CallFilter {
   readonly applied?: boolean;
 }
 
-/** A fault that was set up. */
+/**
+ * A fault that was set up.
+ *
+ * @example
+ * const fault = sandbox.fail({ method: 'GET', with: 'error500', times: Infinity });
+ * fault.remove();
+ * console.log(fault.hits);
+ */
 export interface FaultHandle {
   /** How many calls have met it. */
   readonly hits: number;
+  /** Takes the fault away: from now on calls pass. */
   remove(): void;
 }
 
@@ -99,7 +115,12 @@ export class Faults {
   }
 }
 
-/** How long calls take: milliseconds, or a function that says it call by call. */
+/**
+ * How long calls take: milliseconds, or a function that says it call by call.
+ *
+ * @example
+ * sandbox.latency(({ number }) => (number % 2 === 0 ? 200 : 0), { method: 'GET' });
+ */
 export type Latency = number | ((call: SandboxCall) => number);
 
 /** The latencies of a sandbox; of several that match a call, the newest counts. */
@@ -123,7 +144,7 @@ export class Latencies {
   }
 }
 
-/** Which calls are held, and where. */
+/** Which calls are held, and where. What {@link OntraportSandbox.hold} takes. */
 export interface HoldOptions extends CallFilter {
   /**
    * `before` (default): the call has arrived, nothing is read or written yet. `after`: it is read and written, only the
@@ -134,7 +155,7 @@ export interface HoldOptions extends CallFilter {
   readonly times?: number;
 }
 
-/** Calls kept back until the test lets them go. */
+/** Calls kept back until the test lets them go. What {@link OntraportSandbox.hold} gives. */
 export interface HeldCalls {
   /** How many calls were caught so far, those let go included. */
   readonly count: number;

@@ -1,6 +1,6 @@
 // The fields of a sandbox's contacts: what an account has from the start, and how an unset value of each type is stored.
 
-/** A type that the account's field metadata can name. */
+/** A type that the account's field metadata can name. {@link SandboxFieldOptions} has one. */
 export type SandboxFieldType =
   | 'text'
   | 'longtext'
@@ -24,7 +24,13 @@ export type SandboxFieldType =
   | 'mergefield'
   | 'related_data';
 
-/** A field to add to the account. */
+/**
+ * A field to add to the account.
+ *
+ * @example
+ * const key = sandbox.addField({ alias: 'Level', type: 'drop', options: { '7': 'Silver', '9': 'Gold' } });
+ * const id = sandbox.addContact({ email: 'mary@example.com', [key]: '9' });
+ */
 export interface SandboxFieldOptions {
   /** The key, `f1556` for instance. Absent: the next free one. One that exists already is replaced. */
   readonly key?: string;

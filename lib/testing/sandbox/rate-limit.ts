@@ -1,9 +1,10 @@
 // The account's rate limit: a rolling window, and the headers that every answer carries.
 
-/** How many calls the account has. */
+/** How many calls the account has. {@link OntraportSandboxOptions} shows it. */
 export interface RateLimitOptions {
   /** Calls within the window. */
   readonly limit: number;
+  /** How long a call counts, in milliseconds. */
   readonly windowMs: number;
 }
 

@@ -4,13 +4,18 @@ import { ConfigurationError } from '../../errors';
 import { completeField, STANDARD_FIELDS } from './fields';
 import type { SandboxField, SandboxFieldOptions } from './fields';
 
-/** A record as Ontraport stores it: every value a string, or `null`. */
+/** A record as Ontraport stores it: every value a string, or `null`. `contact(id)` of {@link OntraportSandbox} gives one. */
 export type StoredRecord = Record<string, string | null>;
 
-/** A value that a contact of the sandbox can be given; stored as text. */
+/**
+ * A value that a contact of the sandbox can be given; stored as text. `addContact` of {@link OntraportSandbox} takes them.
+ */
 export type SandboxValue = string | number | boolean | null;
 
-/** A contact to add. Values stand in the form the account stores: the id of an option, `*\/*1*\/*2*\/*`, epoch seconds. */
+/**
+ * A contact to add. Values stand in the form the account stores: the id of an option, `*\/*1*\/*2*\/*`, epoch seconds.
+ * {@link OntraportSandbox} and {@link SandboxFieldOptions} show one.
+ */
 export interface SandboxContactOptions {
   /** The id. Absent: the next free one. */
   readonly id?: string | number;

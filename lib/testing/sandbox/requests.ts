@@ -1,19 +1,30 @@
 // What a client sent: its parameters, whatever form they came in, and the log of calls without anything secret.
 import type { IncomingMessage } from 'node:http';
 
-/** Parameters of a request. Without a prototype, so that a key like `__proto__` is a key like any other. */
+/**
+ * Parameters of a request. Without a prototype, so that a key like `__proto__` is a key like any other. {@link SandboxCall}
+ * has them.
+ */
 export type Parameters = Record<string, unknown>;
 
-/** A call that a client made. Never holds credentials; its body may hold what the client wrote, a password for instance. */
+/**
+ * A call that a client made. Never holds credentials; its body may hold what the client wrote, a password for instance.
+ *
+ * @example
+ * const [first] = sandbox.calls;
+ * console.log(first?.method, first?.path, first?.query.ids, first?.status); // GET /Contacts 42 200
+ */
 export interface SandboxCall {
   /** Counts from 1 over the sandbox's life. */
   readonly number: number;
   readonly method: string;
   /** Without the query and without the `/1` of the base URL: `/Contacts`. */
   readonly path: string;
+  /** The parameters of the query, `a[b]=1` as an object. */
   readonly query: Readonly<Parameters>;
   /** The parsed body: an object, the text where it was none, `undefined` where there was none. */
   readonly body: unknown;
+  /** What the request says of its body. */
   readonly contentType: string | undefined;
   /** When it arrived, by the sandbox's clock. */
   readonly at: number;
@@ -25,8 +36,14 @@ export interface SandboxCall {
   fault: string | null;
 }
 
-/** Which calls are meant. All that is given must fit. */
+/**
+ * Which calls are meant. All that is given must fit.
+ *
+ * @example
+ * await sandbox.waitForCalls({ method: 'PUT', path: /^\/Contacts/, where: ({ status }) => status === 200 });
+ */
 export interface CallFilter {
+  /** The HTTP method, in any case. */
   readonly method?: string;
   /** The path as {@link SandboxCall.path} has it, or a pattern for it. */
   readonly path?: string | RegExp;

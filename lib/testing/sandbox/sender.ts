@@ -13,11 +13,23 @@ import { randomOf, shuffle } from './random';
  * - `json`: POST with a JSON body and its content type
  * - `jsonAsForm`, `jsonUntyped`: POST with a JSON body that says it is a form, or does not say what it is
  * - `get`: GET; the parameters are in the query
+ *
+ * {@link WebhookOptions} has one.
  */
 export type WebhookShape = 'empty' | 'form' | 'json' | 'jsonAsForm' | 'jsonUntyped' | 'get';
 
-/** What a person sets up in Ontraport's "Webhook" element. Merge fields (`[Contact ID]`, `[First Name]`) work everywhere. */
+/**
+ * What a person sets up in Ontraport's "Webhook" element. Merge fields (`[Contact ID]`, `[First Name]`) work everywhere.
+ *
+ * @example
+ * const { status, json } = await sandbox.send({
+ *   url: `${site}/?wpf_action=update&access_key=${key}`,
+ *   contactId: id,
+ *   shape: 'json',
+ * });
+ */
 export interface WebhookOptions {
+  /** The address of the site, absolute. */
   readonly url: string;
   /** Default `empty`, the set-up that WP Fusion recommends. */
   readonly shape?: WebhookShape;
@@ -27,6 +39,7 @@ export interface WebhookOptions {
   readonly body?: string;
   /** Instead of the shape's method. */
   readonly method?: string;
+  /** Further headers. */
   readonly headers?: Readonly<Record<string, string>>;
   /** Whether merged values are escaped in a body; default false: whether Ontraport does is unknown, so a quote may break JSON. */
   readonly escape?: boolean;
@@ -36,31 +49,59 @@ export interface WebhookOptions {
   readonly timeoutMs?: number;
 }
 
-/** What makes an automation send its webhook; tags by name, fields by key. */
+/** What makes an automation send its webhook; tags by name, fields by key. {@link RuleOptions} has one. */
 export type RuleTrigger = 'create' | 'change' | `field:${string}` | `tag:${string}` | `untag:${string}`;
 
-/** An automation: what starts it, and the webhook it sends. */
+/**
+ * An automation: what starts it, and the webhook it sends.
+ *
+ * @example
+ * const rule = sandbox.addRule({ on: 'tag:Customer', url: `${site}/?wpf_action=add&access_key=${key}` });
+ * sandbox.tag(id, 'Customer');
+ * await sandbox.settled();
+ * rule.remove();
+ */
 export interface RuleOptions extends WebhookOptions {
+  /** What starts it. */
   readonly on: RuleTrigger;
 }
 
-/** Which fields a subscription's webhook carries. */
+/** Which fields a subscription's webhook carries. {@link SubscriptionWebhookOptions} has one. */
 export type SubscriptionFormat = 'all' | 'notify' | 'lightweight';
 
-/** A webhook as an API subscription sends it. */
+/**
+ * A webhook as an API subscription sends it.
+ *
+ * @example
+ * await sandbox.sendSubscription({ url: `${site}/?wpf_action=update&access_key=${key}`, event: 'sub_tag(4)', contactId: id });
+ */
 export interface SubscriptionWebhookOptions {
+  /** The address of the site, absolute. */
   readonly url: string;
   /** `object_create(0)`, `sub_tag(4)`, `unsub_tag(4)`, `object_submits_form(2)` … */
   readonly event: string;
+  /** The contact it is about. */
   readonly contactId: string;
+  /** Default `all`. */
   readonly format?: SubscriptionFormat;
   /** Default `form`, with brackets; sources disagree whether Ontraport sends JSON. */
   readonly encoding?: 'form' | 'json';
+  /** The id of the subscription. */
   readonly webhookId?: string;
 }
 
-/** Many webhooks at once, as group actions send them. */
+/**
+ * Many webhooks at once, as group actions send them.
+ *
+ * @example
+ * const { deliveries, dropped } = await sandbox.burst({
+ *   url: `${site}/?wpf_action=update&access_key=${key}`,
+ *   contactIds: sandbox.contacts().map((contact) => String(contact.id)),
+ *   ...{ duplicates: 1, shuffle: true, drop: 0.1, seed: 1 },
+ * });
+ */
 export interface BurstOptions extends WebhookOptions {
+  /** Whom they are about; each gets one, and its duplicates. */
   readonly contactIds: readonly string[];
   /** How many are under way at the same time; default 50. */
   readonly concurrency?: number;
@@ -74,14 +115,21 @@ export interface BurstOptions extends WebhookOptions {
   readonly seed?: number;
 }
 
-/** A webhook that was sent, and the answer it got. Without its query: that holds an access key. */
+/**
+ * A webhook that was sent, and the answer it got. Without its query: that holds an access key. {@link WebhookOptions} shows
+ * one.
+ */
 export interface Delivery {
+  /** Counts from 1 over the sandbox’s life. */
   readonly number: number;
   readonly method: string;
+  /** The path of the URL. */
   readonly path: string;
+  /** The contact it was about. */
   readonly contactId: string;
   /** `null` where there was no answer. */
   readonly status: number | null;
+  /** What the answer says of its body. */
   readonly contentType: string | undefined;
   /** The text of the answer. */
   readonly body: string;

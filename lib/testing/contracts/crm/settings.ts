@@ -3,12 +3,12 @@ import type { CrmClient } from '../../../crm/client';
 import type { TestRunner } from '../runner';
 
 /**
- * A kind of trouble that a CRM can make: it refuses the credentials; it allows no more calls for now; it is down; it answers with
- * something else than documented, such as HTML.
+ * A kind of trouble that a CRM can make: it refuses the credentials; it allows no more calls for now; it is down; it answers
+ * with something else than documented, such as HTML. {@link CrmScene} makes them.
  */
 export type CrmFailure = 'unauthorized' | 'rateLimited' | 'unavailable' | 'badResponse';
 
-/** A contact to be made for a test. */
+/** A contact to be made for a test. {@link CrmScene} makes it. */
 export interface CrmContact {
   /** `null`: a contact without one. */
   readonly email: string | null;

@@ -42,7 +42,7 @@ export interface StoredUser {
  *     users: new MemberRepository(knex),
  *     other: new MemberRepository(otherKnex), // connections of its own
  *     stored,
- *     count: async () => Number((await knex('members').count({ count: '*' }))[0].count),
+ *     count: async () => Number((await knex('members').count({ count: '*' }))[0]?.count),
  *   };
  * };
  */
