@@ -1,9 +1,19 @@
 // The documentation against the code: codes, options, steps, links and snippets.
+import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import type { Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer, type AddressInfo } from 'node:net';
 import path from 'node:path';
+import { promisify } from 'node:util';
 import express from 'express';
 import createKnex from 'knex';
 import * as ts from 'typescript';
@@ -23,6 +33,17 @@ const FILES = [
     .filter((name) => name.endsWith('.md'))
     .map((name) => `docs/${name}`),
 ];
+
+const SQLITE = { client: 'better-sqlite3', connection: 'site.sqlite', useNullAsDefault: true };
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0);
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
 
 const read = (file: string): string => readFileSync(path.join(ROOT, file), 'utf8');
 
@@ -221,6 +242,49 @@ test('the README tells all pages of docs/', () => {
     expect(read('README.md')).toContain(`](${file})`);
 });
 
+describe('the README, followed as files', () => {
+  // Within the package, so that it finds itself and Express by their names.
+  let directory: string;
+  const write = (name: string, text: string): void => writeFileSync(path.join(directory, name), text);
+  const node = async (file: string): Promise<string> => {
+    const { stdout, stderr } = await promisify(execFile)(process.execPath, [file], { cwd: directory });
+    expect(stderr).toBe('');
+    return stdout;
+  };
+
+  beforeEach(() => {
+    mkdirSync(path.join(ROOT, '.tmp'), { recursive: true });
+    directory = mkdtempSync(path.join(ROOT, '.tmp/readme-'));
+  });
+  afterEach(() => rmSync(directory, { recursive: true }));
+
+  test('first-user.js creates a user, and ends', async () => {
+    const port = String(await freePort());
+    write('first-user.js', findBlock('README.md', 'first-user').replaceAll('3000', port));
+    const first = await node('first-user.js');
+    for (const part of ["outcome: 'created'", "email: 'mary@example.com'", 'tags: \'["Customer"]\''])
+      expect(first).toContain(part);
+    expect(await node('first-user.js')).toContain("outcome: 'unchanged'");
+  });
+
+  test('members.js prepares the database, as often as it is run', async () => {
+    write('knex.js', `module.exports = require('knex')(${JSON.stringify(SQLITE)});`);
+    const knex = createKnex({ ...SQLITE, connection: { filename: path.join(directory, 'site.sqlite') } });
+    await knex.schema.createTable('members', (table) => {
+      table.increments('id');
+      for (const column of ['email_address', 'password', 'first_name', 'company']) table.string(column);
+    });
+    write('members.js', findBlock('README.md', 'quick-start-members'));
+    for (let run = 0; run < 2; run += 1) expect(await node('members.js')).toBe('');
+    const columns = Object.keys(await knex('members').columnInfo());
+    // Those that the README names.
+    expect(columns.slice(5)).toEqual(['contact_id', 'sync_state', 'role', 'tags', 'extra']);
+    expect(await knex.schema.hasTable('wpf_webhooks')).toBe(true);
+    expect(await knex.schema.hasTable('wpf_users')).toBe(false);
+    await knex.destroy();
+  });
+});
+
 describe('the quick start of the README', () => {
   const code = findBlock('README.md', 'quick-start');
 
@@ -261,18 +325,23 @@ describe('the quick start of the README', () => {
       table.string('password', 100).notNullable();
       for (const column of ['first_name', 'company', 'extra', 'favourite_colour']) table.string(column);
     });
+    await knex('members').insert({ email_address: 'John@example.com', password: 'of before' });
     await knexSubpath.migrate(knex, { users: false });
+    const members = run(findBlock('README.md', 'quick-start-members'), {
+      'wp-fusion-webhook/knex': knexSubpath,
+      './knex': knex,
+    });
     const site = run(
-      `${code}\nObject.assign(exports, { server, users, webhook });`,
+      `${code}\nObject.assign(exports, { server, webhook });`,
       {
         'wp-fusion-webhook': { ...root, OntraportClient: SandboxClient },
         'wp-fusion-webhook/knex': knexSubpath,
-        './knex': knex,
+        './members': members,
       },
       environment,
     );
     const server = site.server as Server;
-    const users = site.users as knexSubpath.KnexUserRepository;
+    const users = members.users as knexSubpath.KnexUserRepository;
     const webhook = site.webhook as root.WpFusionWebhook;
     try {
       await users.prepareTable();
@@ -310,10 +379,10 @@ describe('the quick start of the README', () => {
 
       // The site has said at its start what its table lacked then.
       expect(said).toContainEqual(expect.stringContaining('The table members has no column contact_id'));
-      const rows = await knex('members');
-      expect(rows).toHaveLength(1);
-      expect(rows[0]).toMatchObject({ contact_id: id, email_address: 'mary@example.com', company: 'Acme' });
-      expect(rows[0]).toMatchObject({ first_name: 'Mary', favourite_colour: null });
+      const rows = await knex('members').orderBy('id');
+      expect(rows).toHaveLength(2);
+      expect(rows[1]).toMatchObject({ contact_id: id, email_address: 'mary@example.com', company: 'Acme' });
+      expect(rows[1]).toMatchObject({ first_name: 'Mary', favourite_colour: null });
       const mary = await users.findByContactId(id);
       expect(mary).toMatchObject({
         email: 'mary@example.com',
@@ -323,6 +392,14 @@ describe('the quick start of the README', () => {
       });
       const password = sandbox.contact(id)?.f1556 ?? '';
       expect(await new root.BcryptHasher().verify(password, mary!.passwordHash!)).toBe(true);
+
+      // A member of before, who has no role yet, is linked, and keeps the password.
+      const johnId = sandbox.addContact({ firstname: 'John', email: 'john@example.com' });
+      const { json } = await sandbox.send({ url: `${urls[0]!}&async=false`, contactId: johnId });
+      expect(json).toMatchObject({ outcome: 'updated', userId: '1' });
+      expect(await knex('members').where({ id: 1 }).first()).toMatchObject({
+        ...{ contact_id: johnId, first_name: 'John', password: 'of before' },
+      });
 
       await handlers.get('SIGTERM')?.();
     } finally {

@@ -91,6 +91,11 @@ export function checkInstalled(project) {
     )
     .filter((entry) => entry.isFile())
     .reduce((sum, entry) => sum + fs.statSync(path.join(entry.parentPath, entry.name)).size, 0);
+  // What the README says, with room for the next versions of dependencies.
+  ensure(
+    own.length <= 45 && bytes < 8_000_000,
+    `installing it brings ${own.length} packages, ${kilobytes(bytes)}`,
+  );
   return `${own.length} packages with the package itself, ${kilobytes(bytes)}`;
 }
 
