@@ -25,9 +25,13 @@ const results = [
     'for round in 1 2 3; do npx jest __tests__/knex/contract.test.ts || exit 1; done',
   ),
   run('every race, five times', 'for round in 1 2 3 4 5; do npx jest __tests__/actions || exit 1; done'),
-  run('the tarball in every host project, on every version of Node and of TypeScript', 'npm run --silent packaging', {
-    PACKAGING: 'whole',
-  }),
+  run(
+    'the tarball in every host project, on every version of Node and of TypeScript',
+    'npm run --silent packaging',
+    {
+      PACKAGING: 'whole',
+    },
+  ),
 ];
 for (const { name, ok } of results) console.log(`${ok ? 'passed' : 'FAILED'}  ${name}`);
 process.exitCode = results.every(({ ok }) => ok) ? 0 : 1;

@@ -32,6 +32,9 @@ const FILES = [
   ...readdirSync(path.join(ROOT, 'docs'))
     .filter((name) => name.endsWith('.md'))
     .map((name) => `docs/${name}`),
+  ...readdirSync(path.join(ROOT, 'examples'), { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => `examples/${name}/README.md`),
 ];
 
 const SQLITE = { client: 'better-sqlite3', connection: 'site.sqlite', useNullAsDefault: true };

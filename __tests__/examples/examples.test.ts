@@ -1,6 +1,6 @@
 // Every example is run as its README says, with the built package.
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { request } from 'node:http';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
@@ -412,4 +412,34 @@ test('the example of a test passes', async () => {
 
   expect(stdout).toMatch(/^(# |ℹ )pass 5$/m);
   expect(code).toBe(0);
+});
+
+describe('the examples as one set', () => {
+  const names = readdirSync('examples', { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => name);
+
+  test.each(names)('%s tells its one command, and not much more', (name) => {
+    const text = readFileSync(`examples/${name}/README.md`, 'utf8');
+    expect(text).toMatch(name === 'demo' ? /npm run demo\n/ : new RegExp(`npm run example ${name}\\n`));
+    expect(text.split('\n').filter((line) => line !== '').length).toBeLessThanOrEqual(11);
+  });
+
+  test('all are there under their names', async () => {
+    const { code, stdout } = await start(['examples/run.js']).finished;
+    expect(code).toBe(0);
+    expect([...stdout.matchAll(/^ {2}(\S+)/gm)].map(([, name]) => name).sort()).toEqual([...names].sort());
+  });
+
+  test('an unknown name is refused, with those that there are', async () => {
+    const { code, stdout } = await start(['examples/run.js', 'quickstart']).finished;
+    expect(code).toBe(1);
+    expect(stdout).toContain('quick-start');
+  });
+
+  test('one is run with what follows its name, and ends as it does', async () => {
+    const { code, stdout } = await start(['examples/run.js', 'demo', '--once'], FORGETS).finished;
+    expect(code).toBe(0);
+    expect(stdout).toContain('The story held.');
+  });
 });

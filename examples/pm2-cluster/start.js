@@ -10,7 +10,7 @@ const { playWalkThrough, until, WalkThroughError } = require('./walk-through');
 
 const { env } = process;
 const isOnce = process.argv.includes('--once');
-const databaseUrl = env.DATABASE_URL ?? 'postgres://root@127.0.0.1:5432/test';
+const databaseUrl = env.DATABASE_URL ?? 'postgres://127.0.0.1:5432/postgres';
 const instances = Number(env.INSTANCES ?? 4);
 const say = (text) => console.log(text);
 
