@@ -83,8 +83,17 @@ function ownPackages(project) {
     .map(([location]) => location);
 }
 
+/** Licences that a site of any kind can live with. */
+const LICENCES = new Set(['MIT', 'ISC', '0BSD', 'BSD-2-Clause', 'BSD-3-Clause', 'Apache-2.0']);
+
+/** What installing brings: few and small packages, under permissive licences. */
 export function checkInstalled(project) {
   const own = ownPackages(project);
+  const strange = own.filter((location) => {
+    const manifest = fs.readFileSync(path.join(project, location, 'package.json'), 'utf8');
+    return !LICENCES.has(JSON.parse(manifest).license);
+  });
+  ensure(strange.length === 0, `these have another licence: ${strange.join(', ')}`);
   const bytes = own
     .flatMap((location) =>
       fs.readdirSync(path.join(project, location), { recursive: true, withFileTypes: true }),

@@ -15,6 +15,8 @@ const RESOLUTIONS = [
   { name: 'bundler', module: 'esnext', extensions: ['ts'] },
 ];
 
+const QUICK = ['--prefer-offline', '--no-audit', '--no-fund', '--loglevel=error'];
+
 /** What the hosts have in their environment. */
 const KEYS = {
   WPF_ACCESS_KEY: 'a-key-for-this-test-only',
@@ -27,8 +29,7 @@ const KEYS = {
 export async function install(host, directory, tarball) {
   const project = path.join(directory, host.name.replaceAll(/[^a-z0-9]+/g, '-'));
   fs.cpSync(path.join(HERE, 'hosts', host.source), project, { recursive: true });
-  const quick = ['--prefer-offline', '--no-audit', '--no-fund', '--loglevel=error'];
-  await run('npm', ['install', ...quick, tarball, ...host.installs], { cwd: project });
+  await run('npm', ['install', ...QUICK, tarball, ...host.installs], { cwd: project });
   return project;
 }
 
@@ -116,6 +117,27 @@ export async function checkTypeScript(project) {
   ]);
   await forAll(programs, (file) => runProgram([file], project));
   return compiled;
+}
+
+/** The oldest compiler that our types are for, and the newest there is, which has no `node10` any more. */
+export async function checkCompilers(directory, project) {
+  const place = path.join(directory, 'compilers');
+  fs.mkdirSync(place);
+  fs.writeFileSync(path.join(place, 'package.json'), '{ "private": true }');
+  const versions = ['5.0', 'latest'];
+  const packages = versions.map((version) => `typescript-${version}@npm:typescript@${version}`);
+  await run('npm', ['install', ...QUICK, ...packages], { cwd: place });
+  const used = [];
+  for (const version of versions) {
+    const compiler = path.join(place, 'node_modules', `typescript-${version}`, 'bin', 'tsc');
+    const { stdout } = await node([compiler, '--version']);
+    used.push(stdout.trim().replace('Version ', ''));
+    for (const { name } of RESOLUTIONS.filter(({ name }) => version !== 'latest' || name !== 'node10')) {
+      const args = ['-p', `tsconfig.${name}.json`, '--noEmit', '--pretty', 'false'];
+      await node([compiler, ...args], { cwd: project });
+    }
+  }
+  return used.join(', ');
 }
 
 /** The contract suites under Vitest: sound adapters pass, broken ones are caught by name. */

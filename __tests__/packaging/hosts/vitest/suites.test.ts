@@ -1,7 +1,16 @@
-// Both contract suites as a host runs them with Vitest, in TypeScript. BROKEN=1: a repository without lower case, and a client that
+// A webhook and both contract suites, as a host runs them with Vitest, in TypeScript. BROKEN=1: a repository without lower case, and a client that
 // takes failures for "no contact".
-import { describe, it } from 'vitest';
-import { MemoryUserRepository, OntraportClient, type Contact, type ReadOptions } from 'wp-fusion-webhook';
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import express from 'express';
+import { describe, expect, it } from 'vitest';
+import {
+  MemoryUserRepository,
+  OntraportClient,
+  wpFusionWebhook,
+  type Contact,
+  type ReadOptions,
+} from 'wp-fusion-webhook';
 import { crmClientContract, OntraportSandbox, userRepositoryContract } from 'wp-fusion-webhook/testing';
 
 const isBroken = process.env.BROKEN === '1';
@@ -23,6 +32,24 @@ class Swallowing extends OntraportClient {
     }
   }
 }
+
+it('the site makes a user of a contact', async () => {
+  const sandbox = await OntraportSandbox.start();
+  const { appId, apiKey, baseUrl } = sandbox;
+  const users = new MemoryUserRepository();
+  const crm = new OntraportClient({ appId, apiKey, baseUrl });
+  const webhook = wpFusionWebhook({ accessKey: 'a-key-for-this-test-only', crm, users, logger: false });
+  const server = express().use(webhook).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const url = `http://127.0.0.1:${port}/?wpf_action=add&access_key=a-key-for-this-test-only&contact_id=[Contact ID]`;
+  const { json } = await sandbox.send({ url, contactId: sandbox.addContact({ email: 'mary@example.com' }) });
+  expect(json).toMatchObject({ outcome: 'created' });
+  expect(users.all()).toMatchObject([{ email: 'mary@example.com' }]);
+  server.close();
+  await webhook.close();
+  await sandbox.close();
+});
 
 userRepositoryContract({
   runner: { describe, it },
