@@ -1,7 +1,7 @@
 // The CRM clients of examples/crm-clients against fakes of their APIs: the contract, what is special to each, and their webhooks.
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import express from 'express';
+import express, { type RequestHandler } from 'express';
 import request from 'supertest';
 import { ActiveCampaignClient } from '../../examples/crm-clients/activecampaign-client';
 import { FakeActiveCampaign } from '../../examples/crm-clients/fake-activecampaign';
@@ -14,7 +14,12 @@ const FOLDER = path.resolve(__dirname, '../../examples/crm-clients');
 const KEY = 'only-for-this-test';
 
 /** The users that one webhook left behind, and the answer to it. */
-async function take(crm: CrmClient, query: object, send: (post: request.Test) => request.Test) {
+async function take(
+  crm: CrmClient,
+  query: object,
+  send: (post: request.Test) => request.Test,
+  parsers: RequestHandler[] = [],
+) {
   const users = new MemoryUserRepository();
   const webhook = wpFusionWebhook({ accessKey: KEY, crm, users, logger: false });
   const app = express()
@@ -219,10 +224,19 @@ describe('ActiveCampaign', () => {
       });
     });
 
-    test('an automation’s webhook, a form, makes a user', async () => {
+    test.each<[string, RequestHandler[]]>([
+      ['nobody has parsed', []],
+      ['was parsed flat', [express.urlencoded({ extended: false })]],
+      ['was parsed deep', [express.urlencoded({ extended: true })]],
+    ])('an automation’s webhook, a form that %s, makes a user', async (_what, parsers) => {
       campaign.addContact({ email: 'mary@example.com', tags: ['Customer'] });
       const form = 'type=update&initiated_by=system&contact[id]=98&contact[email]=mary%40example.com&list=0';
-      const { status, body, users } = await take(client, { wpf_action: 'add' }, (post) => post.send(form));
+      const { status, body, users } = await take(
+        client,
+        { wpf_action: 'add' },
+        (post) => post.send(form),
+        parsers,
+      );
       expect(body).toMatchObject({ ok: true, outcome: 'created' });
       expect(status).toBe(200);
       expect(users).toMatchObject([{ contactId: '98', email: 'mary@example.com', tags: ['Customer'] }]);
