@@ -270,7 +270,7 @@ describe('the README, followed as files', () => {
     expect(await node('first-user.js')).toContain("outcome: 'unchanged'");
   });
 
-  test('members.js prepares the database, as often as it is run', async () => {
+  test('prepare.js prepares the database, as often as it is run', async () => {
     write('knex.js', `module.exports = require('knex')(${JSON.stringify(SQLITE)});`);
     const knex = createKnex({ ...SQLITE, connection: { filename: path.join(directory, 'site.sqlite') } });
     await knex.schema.createTable('members', (table) => {
@@ -278,7 +278,8 @@ describe('the README, followed as files', () => {
       for (const column of ['email_address', 'password', 'first_name', 'company']) table.string(column);
     });
     write('members.js', findBlock('README.md', 'quick-start-members'));
-    for (let run = 0; run < 2; run += 1) expect(await node('members.js')).toBe('');
+    write('prepare.js', findBlock('README.md', 'quick-start-prepare'));
+    for (let run = 0; run < 2; run += 1) expect(await node('prepare.js')).toBe('The database is prepared.\n');
     const columns = Object.keys(await knex('members').columnInfo());
     // Those that the README names.
     expect(columns.slice(5)).toEqual(['contact_id', 'sync_state', 'role', 'tags', 'extra']);

@@ -22,10 +22,8 @@ async function take(
 ) {
   const users = new MemoryUserRepository();
   const webhook = wpFusionWebhook({ accessKey: KEY, crm, users, logger: false });
-  const app = express()
-    .use(express.json())
-    .use(express.urlencoded({ extended: true }))
-    .use(webhook);
+  const app = express();
+  for (const handler of [...parsers, webhook]) app.use(handler);
   const { status, body } = await send(
     request(app)
       .post('/')

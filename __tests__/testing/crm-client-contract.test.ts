@@ -157,7 +157,7 @@ describe('capabilities', () => {
     const results = await run(ClientUnderTest, { capabilities: { listContacts: false } });
     expect(messagesOf(results)).toEqual([]);
     expect(results.skipped.every((name) => name.includes('listContacts'))).toBe(true);
-    expect(results.skipped).toHaveLength(12);
+    expect(results.skipped).toHaveLength(13);
     const unsaid = await run(ClientUnderTest);
     expect(messagesOf(unsaid)[0]).toContain('say capabilities: { listContacts: false }');
   });

@@ -91,7 +91,8 @@ export class ActiveCampaignClient implements CrmClient {
     };
     const known = wanted.filter((key) => this.#fields.has(key) || OWN_FIELDS.includes(key));
     const fields = Object.fromEntries(known.map((key) => [key, value(key)]));
-    return { id: row.id, email: row.email || null, tags, modifiedAt: new Date(row.udate), fields };
+    const modifiedAt = row.udate ? new Date(row.udate) : null;
+    return { id: row.id, email: row.email || null, tags, modifiedAt, fields };
   }
 
   async #tagId(name: string, options: Options): Promise<string | undefined> {

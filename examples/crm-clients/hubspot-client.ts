@@ -4,17 +4,13 @@ import { WpFusionError } from 'wp-fusion-webhook';
 import type { Contact, ContactFilter, CrmClient, FieldValue, ReadOptions, Tag } from 'wp-fusion-webhook';
 
 type Options = Pick<ReadOptions, 'signal'>;
+type Lists = Record<'lists', Record<'listId' | 'name', string>[]>;
 type Property = Record<'name' | 'type' | 'fieldType', string>;
-interface Row {
-  id: string;
-  properties: Record<string, string | null>;
-}
-interface Read {
-  results: Row[];
-  errors?: { category: string }[];
-}
-interface Memberships {
-  results: { recordId: string; recordListMemberships: { listId: string | number }[] }[];
+type Row = Record<'id', string> & Record<'properties', Record<string, string | null>>;
+type Read = Record<'results', Row[]> & Partial<Record<'errors', Record<'category', string>[]>>;
+interface Membership {
+  recordId: string;
+  recordListMemberships: { listId: string | number }[];
 }
 
 export class HubSpotClient implements CrmClient {
@@ -51,7 +47,11 @@ export class HubSpotClient implements CrmClient {
   /** By ascending id, since a search gives 10,000 at most. It lags a little: what it finds is read as it is now. */
   async *listContacts(filter: ContactFilter, options: ReadOptions = {}): AsyncGenerator<Contact> {
     const { tag, modifiedSince, afterId = '0' } = filter;
-    const since = { propertyName: 'lastmodifieddate', operator: 'GTE', value: modifiedSince?.getTime() };
+    const since = {
+      propertyName: 'lastmodifieddate',
+      operator: 'GTE',
+      value: String(modifiedSince?.getTime()),
+    };
     for (let lastId: string | undefined = afterId; lastId !== undefined;) {
       const behind = { propertyName: 'hs_object_id', operator: 'GT', value: lastId };
       const filterGroups = [{ filters: modifiedSince === undefined ? [behind] : [behind, since] }];
@@ -59,8 +59,9 @@ export class HubSpotClient implements CrmClient {
       const body = { filterGroups, sorts, limit: this.maxBatchSize };
       const page: Read = await this.#call('POST', '/crm/v3/objects/contacts/search', options, body);
       const ids: string[] = page.results.map(({ id }) => id);
-      for (const contact of (await this.getContacts(ids, options)).values())
-        if (tag === undefined || contact.tags.some(({ id, name }) => name === tag || id === tag))
+      const contacts = await this.getContacts(ids, options);
+      for (const contact of ids.flatMap((id) => contacts.get(id) ?? []))
+        if (tag === undefined || contact.tags.some((each) => each.name === tag || each.id === tag))
           yield contact;
       lastId = ids.at(-1);
     }
@@ -70,30 +71,27 @@ export class HubSpotClient implements CrmClient {
     if (ids.length === 0) return new Map();
     const path = '/crm/v3/lists/records/memberships/batch/read';
     const inputs = ids.map((recordId) => ({ objectTypeId: '0-1', recordId }));
-    const { results } = await this.#call<Memberships>('POST', path, options, { inputs });
+    const { results } = await this.#call<{ results: Membership[] }>('POST', path, options, { inputs });
     const lists = new Map(
       results.map((row) => [row.recordId, row.recordListMemberships.map(({ listId }) => String(listId))]),
     );
     // No answer is not "in no list": that would take the user everything that hangs on tags.
     if (ids.some((id) => !lists.has(id)))
       throw new WpFusionError('CRM_BAD_RESPONSE', 'HubSpot did not give the lists of every contact.');
-    await this.#nameLists([...new Set([...lists.values()].flat())], options);
-    const named = (id: string): Tag => ({ id, name: this.#listNames.get(id) ?? '' });
+    const names = await this.#namesOf(new Set([...lists.values()].flat()), options);
+    const named = (id: string): Tag => ({ id, name: names.get(id) ?? '' });
     return new Map([...lists].map(([id, listIds]) => [id, listIds.map(named)]));
   }
 
-  async #nameLists(ids: readonly string[], options: Options): Promise<void> {
-    const unnamed = ids.filter((id) => !this.#listNames.has(id));
+  async #namesOf(ids: ReadonlySet<string>, options: Options): Promise<ReadonlyMap<string, string>> {
+    const names = this.#listNames;
+    const unnamed = [...ids].filter((id) => !names.has(id));
     for (let at = 0; at < unnamed.length; at += 100) {
-      const query = new URLSearchParams(unnamed.slice(at, at + 100).map((id) => ['listIds', id]));
-      const path = `/crm/v3/lists/?${query.toString()}`;
-      const { lists } = await this.#call<{ lists: Record<'listId' | 'name', string>[] }>(
-        'GET',
-        path,
-        options,
-      );
-      for (const { listId, name } of lists) this.#listNames.set(listId, name);
+      const query = new URLSearchParams(unnamed.slice(at, at + 100).map((id) => ['listIds', id])).toString();
+      const { lists } = await this.#call<Lists>('GET', `/crm/v3/lists/?${query}`, options);
+      for (const { listId, name } of lists) names.set(listId, name);
     }
+    return names;
   }
 
   /** Types of properties and names of lists are asked for every ten minutes. */

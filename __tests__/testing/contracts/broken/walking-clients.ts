@@ -43,6 +43,7 @@ export const walking: BrokenClients = {
       'listContacts › modifiedSince: from that moment on, the moment included',
       'listContacts › tag and modifiedSince: both',
       'listContacts › visits each contact once also while they change',
+      'listContacts › goes on behind the contact where it was left',
       'listContacts › can be left before its end',
       'listContacts › rejects where the signal is aborted already',
     ],
@@ -56,6 +57,7 @@ export const walking: BrokenClients = {
     caughtBy: [
       'listContacts › walks every contact once, over several pages',
       'listContacts › visits each contact once also while they change',
+      'listContacts › goes on behind the contact where it was left',
     ],
   },
   'pages that overlap': {
@@ -74,6 +76,18 @@ export const walking: BrokenClients = {
   'pages by offset into a list by time': {
     Client: PagesByOffset,
     caughtBy: ['listContacts › visits each contact once also while they change'],
+  },
+  'the contacts of a page in another order than that of afterId': {
+    Client: class extends Client {
+      override async *listContacts(filter: ContactFilter, options: ReadOptions = {}) {
+        const after = Number(filter.afterId ?? 0);
+        const rows = await this.call(options.signal, () =>
+          this.matching(filter).filter((row) => Number(row.id) > after),
+        );
+        for (const row of rows.reverse()) yield this.contact(row, options.fields);
+      }
+    },
+    caughtBy: ['listContacts › goes on behind the contact where it was left'],
   },
   'the filter by tag ignored': {
     Client: class extends Client {

@@ -100,6 +100,23 @@ export function listing(suite: Suite<Stage>, settings: Settings): void {
       expectAllOnce(visited, ids);
     });
 
+    test('goes on behind the contact where it was left', async (stage) => {
+      const ids: string[] = [];
+      for (const name of ['mary', 'john', 'ann', 'bob']) ids.push(await stage.add(name));
+      const whole = (await walk(stage, {})).map((contact) => contact.id);
+      for (const [index, id] of whole.entries()) {
+        if (!ids.includes(id)) continue;
+        const rest = await walk(stage, { afterId: id });
+        const seen = new Set([...whole.slice(0, index + 1), ...rest.map((contact) => contact.id)]);
+        expectSame(
+          ids.filter((each) => !seen.has(each)),
+          [],
+          `A walk that was left at ${shown(id)} goes on with afterId: ${shown(id)}, and has to visit everybody whom the first part ` +
+            `did not: give contacts in the order that afterId goes by, whatever order the CRM answers in, or begin at the beginning.`,
+        );
+      }
+    });
+
     test('can be left before its end', async (stage) => {
       for (const name of ['mary', 'john']) await stage.add(name);
       let count = 0;
