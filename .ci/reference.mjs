@@ -1,9 +1,10 @@
 // `npm run reference`: builds the API reference out of the docstrings into .tmp/reference, and checks it: no warnings, no dead
-// links, and for every exported name an example or a link to one.
-import { readdirSync, readFileSync } from 'node:fs';
+// links, and for every exported name an example or a link to one; the examples compile.
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Application } from 'typedoc';
+import ts from 'typescript';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 // TypeDoc looks for the package and its tsconfig.json where it is run.
@@ -37,6 +38,53 @@ for (const name of names) {
   failures.push(
     `${name.getFullName()} has no example. Give its comment an @example, or a {@link …} to a name that has one.`,
   );
+}
+
+// Every example says what is so: it is checked by the compiler, with all that is exported at hand. Names that it does not declare
+// (`options`, `site`) are the reader's own.
+const NOT_DECLARED = new Set([2304, 2503, 2552, 18004]);
+const modules = new Map(
+  project.children.flatMap(({ name: module, children }) => children.map(({ name }) => [name, module])),
+);
+const examples = Object.values(project.reflections).flatMap((reflection) =>
+  (reflection.comment?.getTags('@example') ?? []).map(({ content }) => ({
+    owner: reflection.getFullName(),
+    code: content
+      .map(({ text }) => text)
+      .join('')
+      .replaceAll(/^```.*$/gm, ''),
+  })),
+);
+const place = path.join(ROOT, '.tmp', 'reference-examples');
+rmSync(place, { recursive: true, force: true });
+mkdirSync(place, { recursive: true });
+const exampleOf = new Map(
+  examples.map(({ owner, code }, index) => {
+    const file = path.join(place, `${index}.ts`);
+    const isFree = (name) =>
+      new RegExp(`\\b${name}\\b`).test(code) &&
+      !new RegExp(`\\b(class|const|import[^;]*)\\s+(\\{[^}]*)?\\b${name}\\b`).test(code);
+    const imports = [...modules]
+      .filter(([name]) => isFree(name))
+      .map(([name, module]) => `import { ${name} } from '${module}';\n`);
+    writeFileSync(file, `${imports.join('')}${code}\nexport {};\n`);
+    return [file, owner];
+  }),
+);
+const compiler = ts.createProgram([...exampleOf.keys()], {
+  ...{ strict: true, noEmit: true, skipLibCheck: true, esModuleInterop: true, types: ['node', 'jest'] },
+  ...{ target: ts.ScriptTarget.ES2022, lib: ['lib.es2022.d.ts'], module: ts.ModuleKind.ESNext },
+  ...{ moduleResolution: ts.ModuleResolutionKind.Bundler, allowJs: true },
+  paths: {
+    'wp-fusion-webhook': [path.join(ROOT, 'lib', 'index.ts')],
+    'wp-fusion-webhook/*': [path.join(ROOT, 'lib', '*', 'index.ts')],
+  },
+});
+for (const { file, code, messageText } of ts.getPreEmitDiagnostics(compiler)) {
+  const owner = exampleOf.get(file?.fileName);
+  if (owner === undefined || NOT_DECLARED.has(code)) continue;
+  const message = ts.flattenDiagnosticMessageText(messageText, '\n');
+  failures.push(`The example of ${owner} does not compile: ${message}`);
 }
 
 // Every link of every page: TypeDoc looks at those it makes, not at fragments and not at what stands in the pages as HTML.
@@ -76,7 +124,7 @@ for (const failure of failures) console.error(failure);
 // TypeDoc has printed its own by now, each with the name or file it is about.
 const warnings = application.logger.warningCount + application.logger.errorCount;
 console.log(
-  `reference: ${pages.length} pages, ${names.length} names, ${linkCount} links and ${outsideCount} to other sites (not followed); ` +
+  `reference: ${pages.length} pages, ${names.length} names, ${examples.length} examples, ${linkCount} links and ${outsideCount} to other sites (not followed); ` +
     (warnings + failures.length === 0
       ? 'all is well'
       : `${warnings} warnings of TypeDoc and ${failures.length} failures: see above`),

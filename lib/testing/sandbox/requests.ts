@@ -40,7 +40,7 @@ export interface SandboxCall {
  * Which calls are meant. All that is given must fit.
  *
  * @example
- * await sandbox.waitForCalls({ method: 'PUT', path: /^\/Contacts/, where: ({ status }) => status === 200 });
+ * await sandbox.waitForCalls({ method: 'PUT', path: '/Contacts', where: ({ status }) => status === 200 });
  */
 export interface CallFilter {
   /** The HTTP method, in any case. */
