@@ -493,10 +493,6 @@ describe('the files', () => {
     expect(linesOf(name)).toBeLessThanOrEqual(60);
   });
 
-  test('the README has ten lines', () => {
-    expect(linesOf('README.md')).toBeLessThanOrEqual(11);
-  });
-
   test('are formatted', () => {
     const check = [require.resolve('prettier/bin/prettier.cjs'), '--check', FOLDER];
     expect(() => execFileSync(process.execPath, check, { stdio: 'pipe', cwd: FOLDER })).not.toThrow();
