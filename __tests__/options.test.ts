@@ -1,5 +1,11 @@
 // Every option, wrong in every way: the error names the option and what to write instead, and quotes no secret.
-import { BcryptHasher, ConfigurationError, MemoryUserRepository, wpFusionWebhook } from '../lib';
+import {
+  BcryptHasher,
+  ConfigurationError,
+  MemoryActivityLog,
+  MemoryUserRepository,
+  wpFusionWebhook,
+} from '../lib';
 import type { CrmClient, Logger, WpFusionWebhookOptions } from '../lib';
 import { consoleLogger, silentLogger } from '../lib/logger';
 import { resolveOptions, type Configuration } from '../lib/options';
@@ -435,10 +441,11 @@ describe('defaults', () => {
   };
 
   const expectDefaults = (configuration: Configuration): void => {
-    const { roles, passwordHasher, logger, ...others } = configuration;
+    const { roles, passwordHasher, logger, activityLog, ...others } = configuration;
     expect(others).toEqual(DEFAULTS);
     expect(passwordHasher).toBeInstanceOf(BcryptHasher);
     expect(logger).toBe(consoleLogger);
+    expect(activityLog).toBeInstanceOf(MemoryActivityLog);
     expect(roles.defaultRole).toBe('subscriber');
     expect(['subscriber', 'customer', 'administrator'].map((role) => roles.match(role))).toEqual([
       'subscriber',

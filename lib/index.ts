@@ -4,7 +4,7 @@
  * @module wp-fusion-webhook
  */
 // What `wp-fusion-webhook` exports, nothing else.
-export { wpFusionWebhook, type DeadLetters, type WpFusionWebhook } from './middleware';
+export { wpFusionWebhook, type Activity, type DeadLetters, type WpFusionWebhook } from './middleware';
 export type { AccessKey, ActionContext, ActionHandler, WpFusionWebhookOptions } from './options';
 export type { Hooks, Notifier, WebhookEvents } from './events';
 export type { Logger } from './logger';
@@ -25,6 +25,16 @@ export type {
   Verdict,
   WebhookQueue,
 } from './queue/queue';
+export type {
+  ActivityAttempt,
+  ActivityEntry,
+  ActivityFilter,
+  ActivityLog,
+  ActivityRecord,
+  ActivityState,
+} from './activity/activity-log';
+export { MemoryActivityLog, type MemoryActivityLogOptions } from './activity/memory-activity-log';
+
 export type { Walk, WalkFailure, WalkProgress } from './walks/walk';
 export type { ImportOptions, ReconcileOptions } from './walks/walker';
 

@@ -2,11 +2,14 @@
 import { setMaxListeners } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { insideRequest } from './actions/conditions';
-import { processWebhook } from './actions/process';
+import { processWebhook, RunFailure } from './actions/process';
 import { PasswordReturns } from './actions/password-returns';
 import { Presence } from './actions/presence';
 import type { Site } from './actions/site';
 import { Turns } from './actions/turns';
+import type { ActivityFilter, ActivityRecord } from './activity/activity-log';
+import { Recorder } from './activity/recorder';
+import { Trail } from './activity/trail';
 import { answerProblem, answerResult, type Answer } from './answer/answer';
 import { ContactReader } from './crm/contact-reader';
 import { codeOf, ConfigurationError, WpFusionError, type ErrorCode } from './errors';
@@ -75,12 +78,30 @@ export interface WpFusionWebhook {
   importContacts(options: ImportOptions): Walk;
   /** The webhooks that were given up, with their reasons. Without a queue every method throws a ConfigurationError. */
   readonly deadLetters: DeadLetters;
+  /** What became of webhooks. With `activityLog: false` every method throws a ConfigurationError. */
+  readonly activity: Activity;
   /** How much waits in the queue. Throws a ConfigurationError where there is none. */
   queueCounts(): Promise<QueueCounts>;
   /** Listens to an event. What a listener throws is logged and harms nothing. */
   on<Name extends keyof WebhookEvents>(name: Name, listener: (event: WebhookEvents[Name]) => unknown): this;
   /** Stops listening. */
   off<Name extends keyof WebhookEvents>(name: Name, listener: (event: WebhookEvents[Name]) => unknown): this;
+}
+
+/**
+ * What became of the webhooks of one middleware, out of its {@link ActivityLog}.
+ *
+ * @example
+ * const records = await webhook.activity.list({ contactId: '42' });
+ * console.log(records.map(({ receivedAt, action, outcome, code }) => [new Date(receivedAt), action, outcome ?? code]));
+ */
+export interface Activity {
+  /** Records, the newest first; 50 unless `limit` says otherwise. */
+  list(filter?: ActivityFilter): Promise<readonly ActivityRecord[]>;
+  /** The record with a correlation id, or `null`. */
+  get(id: string): Promise<ActivityRecord | null>;
+  /** Deletes the records of a contact; how many those were. */
+  forget(contactId: string): Promise<number>;
 }
 
 /**
@@ -148,6 +169,8 @@ export function wpFusionWebhook(options: WpFusionWebhookOptions): WpFusionWebhoo
 
   const secrets = new Secrets(keys);
   const reporter = new Reporter(configuration, secrets);
+  const { activityLog } = configuration;
+  const recorder = activityLog && new Recorder({ log: activityLog, name, logger, secrets });
   const users = guardRepository(configuration.users, (hash) => secrets.addHash(hash));
   const contacts = new ContactReader({
     fetch: (ids, read) => crm.getContacts(ids, read),
@@ -185,6 +208,7 @@ export function wpFusionWebhook(options: WpFusionWebhookOptions): WpFusionWebhoo
           site,
           turns,
           reporter,
+          recorder,
           onNews: (id, news) => inbox?.tell(id, news),
         });
   const walker = new Walker({
@@ -230,6 +254,7 @@ export function wpFusionWebhook(options: WpFusionWebhookOptions): WpFusionWebhoo
     const bodyDeadline = new AbortController();
     const timer = setTimeout(() => bodyDeadline.abort(), timeoutMs);
     const page = prefersPage(request);
+    const trail = new Trail(recorder);
     let received: Received | undefined;
     try {
       received = await receive(request, door, bodyDeadline.signal);
@@ -238,25 +263,32 @@ export function wpFusionWebhook(options: WpFusionWebhookOptions): WpFusionWebhoo
       const looksOnly = page && request.method === 'GET';
       const dryRun = webhook.dryRun || looksOnly;
       const { action, contactId } = webhook;
+      trail.letIn(webhook, permission.name, dryRun);
       reporter.emit('webhook.received', { action, contactId, key: permission.name, dryRun });
       const isStored =
         inbox !== undefined && !dryRun && action !== 'test' && !configuration.actions.has(action);
       const result = isStored
-        ? await storeAndAnswer(inbox, webhook, webhook.async ?? !page, answerBy)
-        : await answerInTime({ ...webhook, dryRun }, looksOnly, answerBy);
-      // What comes out of a queue is reported there.
-      if (!isStored) reporter.done(result, dryRun);
+        ? await storeAndAnswer(inbox, webhook, webhook.async ?? !page, answerBy, trail)
+        : await answerInTime({ ...webhook, dryRun }, looksOnly, answerBy, trail);
+      // What comes out of a queue is told there.
+      if (!isStored) done(result, { ...webhook, dryRun }, trail);
       const button = looksOnly && action !== 'test' && !webhook.dryRun;
-      send(request, response, answerResult(result, { page, dryRun, inspect: permission.inspect, button }));
+      const { inspect } = permission;
+      send(request, response, trail, answerResult(result, { page, dryRun, inspect, button }));
     } catch (error) {
-      send(request, response, answerFailure(error, received?.webhook, page));
+      send(request, response, trail, answerFailure(error, received?.webhook, page, trail));
     } finally {
       clearTimeout(timer);
     }
   }
 
   /** The result of the work, or `TIMED_OUT` while that goes on. */
-  async function answerInTime(webhook: Webhook, looksOnly: boolean, answerBy: number): Promise<Result> {
+  async function answerInTime(
+    webhook: Webhook,
+    looksOnly: boolean,
+    answerBy: number,
+    trail: Trail,
+  ): Promise<Result> {
     const { action, contactId } = webhook;
     if (looksOnly && configuration.actions.has(action)) {
       return { action, contactId, outcome: 'not run', warnings: [], changes: [] };
@@ -275,8 +307,8 @@ export function wpFusionWebhook(options: WpFusionWebhookOptions): WpFusionWebhoo
     });
     // What becomes of it after the answer still has to be heard of.
     work.then(
-      (result) => isAnswered && reporter.done(result, webhook.dryRun),
-      (error: unknown) => isAnswered && fail(error, webhook),
+      (result) => isAnswered && done(result, webhook, trail),
+      (error: unknown) => isAnswered && fail(error, webhook, trail),
     );
     try {
       return await Promise.race([work, timedOut]);
@@ -292,12 +324,14 @@ export function wpFusionWebhook(options: WpFusionWebhookOptions): WpFusionWebhoo
     webhook: Webhook,
     isAsync: boolean,
     answerBy: number,
+    trail: Trail,
   ): Promise<Result> {
     const { action } = webhook;
     const contactId = webhook.contactId ?? '';
-    const id = await track(into.put(webhook, contactId, !isAsync));
+    const id = await track(into.put({ ...webhook, correlationId: trail.id }, contactId, !isAsync));
+    trail.stored(id);
     const queued = { action, contactId, outcome: 'queued', warnings: [], changes: [] };
-    logger.debug({ name, action, contactId, id }, `${action}: queued`);
+    logger.debug({ name, action, contactId, id, correlationId: trail.id }, `${action}: queued`);
     if (isAsync) return queued;
     // A tenth of the time is for the way back.
     const settled = await into.news(id, { patienceMs: Math.max(0, answerBy - timeoutMs / 10 - Date.now()) });
@@ -333,7 +367,7 @@ export function wpFusionWebhook(options: WpFusionWebhookOptions): WpFusionWebhoo
       const run = (): Promise<Result> =>
         processWebhook(webhook, site, { ...insideRequest(Date.now() + timeoutMs, timeoutMs), ticket });
       const result = await track(turns.take(contactId, run));
-      reporter.done(result, false);
+      reporter.done(result, webhook);
       return { kind: 'done', outcome: result.outcome };
     } catch (thrown) {
       const { code, detail } = fail(thrown, webhook);
@@ -345,22 +379,33 @@ export function wpFusionWebhook(options: WpFusionWebhookOptions): WpFusionWebhoo
     }
   }
 
+  /** Tells of a webhook that was processed inside its request. */
+  function done(result: Result, webhook: Webhook, trail: Trail): void {
+    reporter.done(result, { ...webhook, correlationId: trail.id });
+    trail.done(result);
+  }
+
   /** Tells of a failure. */
   function fail(
     thrown: unknown,
     webhook: Webhook | undefined,
+    trail?: Trail,
   ): DescribedFailure & { readonly code: ErrorCode } {
     const described = reporter.describe(thrown);
     const { code } = described.error;
-    reporter.failed(described, webhook);
-    reporter.emitFailure(webhook, { code, detail: described.detail }, false);
+    const { detail } = described;
+    const { action = null, contactId = null } = webhook ?? {};
+    reporter.failed(described, { action, contactId, correlationId: trail?.id });
+    reporter.emitFailure(webhook, { code, detail }, false);
+    const contactReads = thrown instanceof RunFailure ? thrown.contactReads : undefined;
+    trail?.failed({ code, detail }, contactReads, code === 'TIMED_OUT');
     return { ...described, code };
   }
 
   /** The answer to a webhook that failed. What failed in the queue was told there. */
-  function answerFailure(thrown: unknown, webhook: Webhook | undefined, page: boolean): Answer {
+  function answerFailure(thrown: unknown, webhook: Webhook | undefined, page: boolean, trail: Trail): Answer {
     const { error, detail, known } =
-      thrown instanceof ToldFailure ? reporter.describe(thrown.cause) : fail(thrown, webhook);
+      thrown instanceof ToldFailure ? reporter.describe(thrown.cause) : fail(thrown, webhook, trail);
     const { action = null, contactId = null } = webhook ?? {};
     const errors = error.errors?.map(({ parameter, message }) => ({
       parameter,
@@ -379,6 +424,7 @@ export function wpFusionWebhook(options: WpFusionWebhookOptions): WpFusionWebhoo
         await walker.ended();
         while (underWay.size > 0) await Promise.all(underWay);
         await site.returns.ended();
+        await recorder?.ended();
       };
       await within(patience, allEnded());
       closed.abort();
@@ -404,8 +450,21 @@ export function wpFusionWebhook(options: WpFusionWebhookOptions): WpFusionWebhoo
     purge: async (ids) => requireQueue().purge(name, ids),
   };
 
+  /** The log, with everything in it that this process has told it. */
+  async function readLog(): Promise<NonNullable<typeof activityLog>> {
+    if (activityLog === undefined) throw new ConfigurationError('activityLog', 'is false; nothing is kept.');
+    await recorder?.ended();
+    return activityLog;
+  }
+  const activity: Activity = {
+    list: async (filter = {}) => (await readLog()).list(name, filter),
+    get: async (id) => (await readLog()).get(name, id),
+    forget: async (contactId) => (await readLog()).forget(name, contactId),
+  };
+
   const webhook: WpFusionWebhook = Object.assign(middleware, {
     close,
+    activity,
     reconcile: (options: ReconcileOptions = {}) => walker.reconcile(options),
     importContacts: (options: ImportOptions) => walker.importContacts(options),
     deadLetters,
@@ -449,9 +508,10 @@ async function within(patienceMs: number, work: Promise<unknown>): Promise<void>
 const ignore = (): void => undefined;
 
 /** Sends the one answer of a request. Where somebody has answered already, or nobody listens any more, there is none. */
-function send(request: WebhookRequest, response: ServerResponse, answer: Answer): void {
+function send(request: WebhookRequest, response: ServerResponse, trail: Trail, answer: Answer): void {
   if (response.headersSent || response.writableEnded || response.destroyed) return;
   response.statusCode = answer.status;
+  response.setHeader('X-Correlation-Id', trail.id);
   for (const [name, value] of Object.entries(answer.headers)) response.setHeader(name, value);
   response.setHeader('Content-Length', Buffer.byteLength(answer.body));
   if (!request.complete) {

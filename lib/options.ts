@@ -1,4 +1,6 @@
 // The options of wpFusionWebhook() become one resolved, frozen configuration. Everything that can be wrong is found here.
+import type { ActivityLog } from './activity/activity-log';
+import { MemoryActivityLog } from './activity/memory-activity-log';
 import { inspect } from 'node:util';
 import type { Contact, CrmClient } from './crm/client';
 import { ConfigurationError } from './errors';
@@ -113,6 +115,8 @@ export interface WpFusionWebhookOptions {
   readonly queue?: WebhookQueue | undefined;
   /** Whether this process also works the queue off. Default: `true`. */
   readonly worker?: boolean | undefined;
+  /** Keeps what became of each webhook. Default: the last 1000, in memory. `false`: nothing. */
+  readonly activityLog?: ActivityLog | false | undefined;
   /** Default: warnings and errors to the console. `false`: nothing. */
   readonly logger?: Logger | false | undefined;
   /** The host's own values of `wpf_action`. */
@@ -152,6 +156,7 @@ export interface Configuration {
   readonly hooks: Hooks;
   readonly queue: WebhookQueue | undefined;
   readonly worker: boolean;
+  readonly activityLog: ActivityLog | undefined;
   readonly logger: Logger;
   readonly actions: ReadonlyMap<string, ActionHandler>;
   readonly timeoutMs: number;
@@ -205,6 +210,7 @@ const OPTION_NAMES: readonly (keyof WpFusionWebhookOptions)[] = [
   'hooks',
   'queue',
   'worker',
+  'activityLog',
   'logger',
   'actions',
   'timeoutMs',
@@ -264,6 +270,7 @@ export function resolveOptions(options: WpFusionWebhookOptions): Configuration {
     hooks: resolveHooks(options.hooks),
     queue: resolveQueue(options.queue),
     worker: requireBoolean('worker', or(options.worker, true)),
+    activityLog: resolveActivityLog(options.activityLog),
     logger,
     actions,
     timeoutMs: requireInteger('timeoutMs', or(options.timeoutMs, 25_000), 1, 2_147_483_647),
@@ -454,6 +461,11 @@ function resolveQueue(given: WebhookQueue | undefined): WebhookQueue | undefined
   const queue = requireMethods('queue', given, QUEUE_METHODS);
   requireInteger('queue.leaseMs', queue.leaseMs, 100, 3_600_000);
   return queue;
+}
+
+function resolveActivityLog(given: ActivityLog | false | undefined): ActivityLog | undefined {
+  if (given === false) return undefined;
+  return requireMethods('activityLog', given ?? new MemoryActivityLog(), ['write', 'list', 'get', 'forget']);
 }
 
 function resolveActions(given: WpFusionWebhookOptions['actions'] = {}): ReadonlyMap<string, ActionHandler> {

@@ -18,7 +18,7 @@ export interface DescribedFailure {
   readonly known: readonly string[];
 }
 
-type Named = Pick<Webhook, 'action' | 'contactId'>;
+type Named = Pick<Webhook, 'contactId' | 'correlationId'> & { readonly action: string | null };
 
 /** The voice of one middleware. */
 export class Reporter {
@@ -55,9 +55,13 @@ export class Reporter {
   };
 
   /** A webhook that did not fail. */
-  done({ action, contactId, outcome, reason, userId, warnings }: Result, dryRun: boolean): void {
-    this.#log('info', { action, contactId, outcome, reason, userId, dryRun }, `${action}: ${outcome}`);
-    for (const { code, message } of warnings) this.#log('warn', { code, action, contactId, userId }, message);
+  done(
+    { action, contactId, outcome, reason, userId, warnings }: Result,
+    { dryRun, correlationId }: Pick<Webhook, 'dryRun' | 'correlationId'>,
+  ): void {
+    const named = { action, contactId, userId, ...correlated(correlationId) };
+    this.#log('info', { ...named, outcome, reason, dryRun }, `${action}: ${outcome}`);
+    for (const { code, message } of warnings) this.#log('warn', { ...named, code }, message);
     this.emit('webhook.processed', { action, contactId, outcome, reason, userId, warnings, dryRun });
   }
 
@@ -75,9 +79,10 @@ export class Reporter {
     level: 'error' | 'debug' = 'error',
   ): void {
     const { code, status } = error;
-    const { action = null, contactId = null } = webhook ?? {};
+    const { action = null, contactId = null, correlationId } = webhook ?? {};
     const cause = error.cause === undefined ? undefined : describeError(error.cause, known);
-    this.#log(level, { code, status, action, contactId, ...(cause === undefined ? {} : { cause }) }, detail);
+    const named = { action, contactId, ...correlated(correlationId) };
+    this.#log(level, { code, status, ...named, ...(cause === undefined ? {} : { cause }) }, detail);
   }
 
   /** Tells the listeners of a failure. */
@@ -114,3 +119,6 @@ export class Reporter {
     logger[level]({ name, ...details }, message);
   }
 }
+
+const correlated = (correlationId: string | undefined): object =>
+  correlationId === undefined ? {} : { correlationId };

@@ -51,6 +51,8 @@ export interface Result {
   readonly changes: readonly Change[];
   /** What is still owed to the user; nobody outside is told. */
   readonly owed?: Owed | undefined;
+  /** How often a contact was asked for; for the activity log. */
+  readonly contactReads?: number | undefined;
 }
 
 /** What is still owed to a user, and when it makes sense to come back to it. */

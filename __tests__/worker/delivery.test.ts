@@ -58,11 +58,11 @@ describe('acknowledging', () => {
     await site.ping('add', id, { role: `a ${ACCESS_KEY} z`, unknown: ACCESS_KEY });
     await site.ping('update', id, { email: 'mary@example.com' });
     const jobs = [...queue.store.rows.values()].map(({ job }) => JSON.parse(job) as Job);
-    const receivedAt = expect.any(Number) as number;
+    const always = { receivedAt: expect.any(Number), correlationId: expect.stringMatching(/^[0-9a-z-]+$/) };
     expect(jobs).toEqual([
-      { action: 'add', role: 'customer', sendNotification: true, receivedAt },
-      { action: 'add', role: 'a [redacted] z', receivedAt },
-      { action: 'update', email: 'mary@example.com', receivedAt },
+      { action: 'add', role: 'customer', sendNotification: true, ...always },
+      { action: 'add', role: 'a [redacted] z', ...always },
+      { action: 'update', email: 'mary@example.com', ...always },
     ]);
   });
 

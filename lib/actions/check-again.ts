@@ -23,6 +23,7 @@ export async function checkAgain(
   try {
     for (const _attempt of run.attempts('keep warnings')) {
       const read = { fields: run.fieldsFor(current), signal: run.signal };
+      run.contactReads += 1;
       const again: Contact | undefined = await ticket.read(run.contactId, read).catch((error: unknown) => {
         throw crmError(error);
       });

@@ -15,6 +15,8 @@ export class RunFailure extends Error {
   constructor(
     override readonly cause: unknown,
     readonly secrets: ReadonlySet<string>,
+    /** How often it had asked the CRM for a contact. */
+    readonly contactReads: number,
   ) {
     super('The webhook failed.');
   }
@@ -26,7 +28,7 @@ export async function processWebhook(webhook: Webhook, site: Site, conditions: C
   try {
     return await dispatch(run);
   } catch (error) {
-    throw new RunFailure(error, run.secrets);
+    throw new RunFailure(error, run.secrets, run.contactReads);
   } finally {
     run.dispose();
   }

@@ -19,6 +19,8 @@ const MAX_ATTEMPTS = 20;
 export class Run {
   /** Passwords and hashes this run has met: what is logged of it is cleaned of them. */
   readonly secrets = new Set<string>();
+  /** How often it has asked the CRM for a contact. */
+  contactReads = 0;
   /** What the run leaves open, for whoever can come back to it. */
   owed: Owed | undefined;
   readonly #warnings = new Map<WarningCode, Warning>();
@@ -116,6 +118,7 @@ export class Run {
       // The first read of the run's own contact was announced, so that it shares its call with those of other contacts.
       const ticket = id === this.contactId ? this.#ticket : undefined;
       if (ticket !== undefined) this.#ticket = undefined;
+      this.contactReads += 1;
       const contact = await (ticket ?? this.site.contacts).read(id, { fields, signal: this.signal });
       this.#rememberPasswords(contact);
       return contact;
@@ -170,6 +173,7 @@ export class Run {
       warnings: [...this.#warnings.values()],
       changes: details.changes ?? [],
       owed: this.owed,
+      contactReads: this.contactReads,
     };
   }
 }

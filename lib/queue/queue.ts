@@ -15,6 +15,8 @@ export interface Job {
   readonly email?: string | undefined;
   /** Milliseconds since 1970 when the webhook was received. */
   readonly receivedAt: number;
+  /** Tells this webhook from all others, in the log and in the activity log. */
+  readonly correlationId?: string | undefined;
   /** Whether somebody waits for the result. */
   readonly awaited?: boolean | undefined;
   /** How often it has failed in the present way. Pauses do not count. */

@@ -14,6 +14,8 @@ export interface Webhook {
   /** Whether the sender wants to wait for the result (`false`) or not, where there is a queue; `undefined`: not said. */
   readonly async?: boolean | undefined;
   readonly dryRun: boolean;
+  /** Tells this webhook from all others, in the log and in the activity log; of several that were merged all of them. */
+  readonly correlationId?: string | undefined;
   /** Every parameter as text, without the access key: for the host's own actions. */
   readonly parameters: Readonly<Record<string, string>>;
 }

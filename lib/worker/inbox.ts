@@ -45,12 +45,12 @@ export class Inbox {
    * sending it again does no harm.
    */
   async put(
-    webhook: Pick<Webhook, 'action' | 'role' | 'emails' | 'sendNotification'>,
+    webhook: Pick<Webhook, 'action' | 'role' | 'emails' | 'sendNotification' | 'correlationId'>,
     contactId: string,
     awaited: boolean,
   ): Promise<string> {
     const { queue, name, patienceMs, clean, onStored, step } = this.#options;
-    const { action, role, emails, sendNotification } = webhook;
+    const { action, role, emails, sendNotification, correlationId } = webhook;
     const [email] = emails;
     const job: Job = {
       action,
@@ -58,6 +58,7 @@ export class Inbox {
       ...(email === undefined ? {} : { email: clean(email) }),
       ...(sendNotification ? { sendNotification } : {}),
       ...(awaited ? { awaited } : {}),
+      ...(correlationId === undefined ? {} : { correlationId }),
       receivedAt: Date.now(),
     };
     await step('accept: about to store');

@@ -21,6 +21,7 @@ export function merge(contactId: string, jobs: readonly StoredJob[], roles: Role
     emails: all.map(({ email }) => email).filter((email) => email !== undefined),
     sendNotification: all.some(({ sendNotification }) => sendNotification === true),
     dryRun: false,
+    correlationId: all.flatMap(({ correlationId }) => correlationId ?? []).join(' ') || undefined,
     parameters: {},
   };
 }

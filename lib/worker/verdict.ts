@@ -89,6 +89,7 @@ function verdictOfDebt(job: Job, { code, detail, state }: Owed): Verdict {
   const rest: Job = {
     action: SETTLE,
     receivedAt: job.receivedAt,
+    ...(job.correlationId === undefined ? {} : { correlationId: job.correlationId }),
     tries,
     failure: failureOf({ code, detail }),
   };

@@ -1,6 +1,8 @@
 // Works a queue off: takes contacts that are due, runs what waits for them as one webhook each, and tells the queue what became
 // of it. docs/delivery.md tells what is promised.
 import type { Conditions } from '../actions/conditions';
+import type { ActivityEntry } from '../activity/activity-log';
+import { entryOfResult, type Recorder } from '../activity/recorder';
 import { processWebhook, RunFailure } from '../actions/process';
 import type { Site } from '../actions/site';
 import type { Turns } from '../actions/turns';
@@ -43,6 +45,7 @@ export interface WorkerOptions {
   readonly site: Site;
   readonly turns: Turns;
   readonly reporter: Reporter;
+  readonly recorder: Recorder | undefined;
   /** Hears of what became of a job, by its id, where somebody may wait for it. */
   readonly onNews: (id: string, news: News) => void;
 }
@@ -199,6 +202,7 @@ export class Worker {
     const { contactId, jobs } = contact;
     const webhook = merge(contactId, jobs, site.configuration.roles);
     const ticket = site.contacts.expect();
+    const startedAt = Date.now();
     let verdicts = new Map<string, Verdict>();
     let tell = (): void => undefined;
     try {
@@ -210,9 +214,24 @@ export class Worker {
       verdicts = verdictsOfSuccess(jobs, result);
       tell = () => {
         for (const { id, job } of jobs) {
-          this.#tellOfGivenUp(contactId, verdicts.get(id));
+          const verdict = verdicts.get(id);
+          this.#tellOfGivenUp(contactId, verdict);
+          const { correlationId } = job;
           // Coming back to what is owed is no webhook of its own.
-          if (job.action !== SETTLE) reporter.done({ ...result, action: job.action }, false);
+          if (job.action !== SETTLE)
+            reporter.done({ ...result, action: job.action }, { dryRun: false, correlationId });
+          this.#record(id, job, {
+            // What it came to was told by the webhook itself.
+            ...(job.action === SETTLE ? { warnings: result.warnings } : entryOfResult(result)),
+            state: verdict?.kind === 'later' ? 'waiting' : (verdict?.kind ?? 'done'),
+            attempt: {
+              at: startedAt,
+              durationMs: Date.now() - startedAt,
+              contactReads: result.contactReads ?? 0,
+              code: null,
+              detail: null,
+            },
+          });
           if (job.awaited === true) onNews(id, { kind: 'done', result: told(result, job) });
         }
       };
@@ -221,6 +240,7 @@ export class Worker {
       const cause = thrown instanceof RunFailure ? thrown.cause : thrown;
       if (!(cause instanceof LeaseLost) && codeOf(cause) !== 'SHUTTING_DOWN') {
         const failure = this.#failureOf(thrown, webhook);
+        const contactReads = thrown instanceof RunFailure ? thrown.contactReads : 0;
         this.#heed(failure, batch);
         for (const stored of jobs) {
           const verdict = verdictOfFailure(stored, failure, webhook.action);
@@ -231,6 +251,11 @@ export class Worker {
             const verdict = verdicts.get(id);
             if (verdict === undefined) continue;
             reporter.emitFailure({ action: job.action, contactId }, failure, verdict.kind === 'later');
+            const { code, detail } = failure;
+            this.#record(id, job, {
+              ...{ code, detail, contactId, state: verdict.kind === 'dead' ? 'dead' : 'waiting' },
+              attempt: { at: startedAt, durationMs: Date.now() - startedAt, contactReads, code, detail },
+            });
             if (verdict.kind !== 'done' && !isPaused(verdict)) onNews(id, verdict);
           }
         };
@@ -241,6 +266,14 @@ export class Worker {
     if (!(await this.#finish(active, verdicts))) return;
     tell();
     await this.#step('work: finished');
+  }
+
+  /** Tells the activity log of a webhook; those of walks and of older versions have no record. */
+  #record(jobId: string, job: Job, entry: Omit<ActivityEntry, 'id' | 'receivedAt'>): void {
+    const { correlationId: id, receivedAt, action } = job;
+    if (id === undefined) return;
+    const asked = action === SETTLE ? {} : { action };
+    this.#options.recorder?.tell({ id, receivedAt, jobId, ...asked, ...entry });
   }
 
   /** What a run failed with. While the CRM is down the worker says so once; that is no line for every contact. */

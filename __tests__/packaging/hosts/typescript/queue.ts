@@ -1,8 +1,16 @@
 // A site with a queue of its own: what it stores is worked off, dead letters are told, and walks are watched.
 import assert from 'node:assert/strict';
 import {
+  MemoryActivityLog,
   MemoryUserRepository,
   wpFusionWebhook,
+  type Activity,
+  type ActivityAttempt,
+  type ActivityEntry,
+  type ActivityFilter,
+  type ActivityLog,
+  type ActivityRecord,
+  type ActivityState,
   type BudgetStore,
   type Contact,
   type CrmClient,
@@ -12,6 +20,7 @@ import {
   type Job,
   type JobResult,
   type Lease,
+  type MemoryActivityLogOptions,
   type QueueCounts,
   type QueueFinding,
   type ReconcileOptions,
@@ -26,6 +35,33 @@ import {
   type WalkProgress,
   type WebhookQueue,
 } from 'wp-fusion-webhook';
+
+/** Counts what is told to it, and hands it on. */
+class CountingLog implements ActivityLog {
+  readonly states = new Map<ActivityState, number>();
+  readonly #memory: MemoryActivityLog;
+
+  constructor(options: MemoryActivityLogOptions) {
+    this.#memory = new MemoryActivityLog(options);
+  }
+
+  async write(log: string, entries: readonly ActivityEntry[]): Promise<void> {
+    for (const { state = 'waiting' } of entries) this.states.set(state, (this.states.get(state) ?? 0) + 1);
+    await this.#memory.write(log, entries);
+  }
+
+  list(log: string, filter: ActivityFilter): Promise<readonly ActivityRecord[]> {
+    return this.#memory.list(log, filter);
+  }
+
+  get(log: string, id: string): Promise<ActivityRecord | null> {
+    return this.#memory.get(log, id);
+  }
+
+  forget(log: string, contactId: string): Promise<number> {
+    return this.#memory.forget(log, contactId);
+  }
+}
 
 interface Row {
   readonly id: string;
@@ -152,8 +188,10 @@ const crm: CrmClient = {
 
 async function main(): Promise<void> {
   const users = new MemoryUserRepository();
+  const activityLog = new CountingLog({ records: 100 });
   const webhook = wpFusionWebhook({
     ...{ accessKey: 'the-key-of-this-site', crm, users, queue: new ArrayQueue(), logger: false },
+    activityLog,
   });
   assert.equal(await budget?.write(null, 'all of it'), true);
   const place: SharedPlace | undefined = budget;
@@ -171,6 +209,14 @@ async function main(): Promise<void> {
   assert.equal((await webhook.reconcile(since)).unchanged, 1);
   const letters: DeadLetters = webhook.deadLetters;
   assert.equal((await letters.list()).length, (await webhook.queueCounts()).dead);
+
+  const activity: Activity = webhook.activity;
+  const attempt: ActivityAttempt = { at: 1, durationMs: 5, contactReads: 1, code: null, detail: null };
+  await activityLog.write('default', [{ id: 'a1', receivedAt: 1, contactId: '1', state: 'done', attempt }]);
+  assert.equal(activityLog.states.get('done'), 1);
+  assert.deepEqual((await activity.list({ state: 'done' }))[0]?.attempts, [attempt]);
+  assert.equal((await activity.get('a1'))?.contactId, '1');
+  assert.equal(await activity.forget('1'), 1);
   await webhook.close();
 }
 
