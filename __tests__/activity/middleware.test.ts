@@ -239,6 +239,26 @@ describe('out of a queue', () => {
     });
   });
 
+  test('what is still owed is a warning for as long as it is, and its tries are listed', async () => {
+    const scene = await openWithQueue({ returnPassword: { field: 'f1' } });
+    const { sandbox, site, queue, clock } = scene;
+    const id = sandbox.addContact({ email: 'mary@example.com' });
+    const refused = sandbox.fail({ method: 'PUT', path: '/Contacts', with: 'forbidden', times: Infinity });
+    await site.ping('add', id);
+    await until(async () => (await only(scene)).attempts.length === 1);
+    const owing = { outcome: 'created', state: 'waiting', warnings: [{ code: 'PASSWORD_NOT_RETURNED' }] };
+    expect(await only(scene)).toMatchObject(owing);
+    refused.remove();
+    await until(async () => {
+      clock.advance(60_000);
+      return await isEmpty(queue)();
+    });
+    const record = await only(scene);
+    expect(record).toMatchObject({ action: 'add', outcome: 'created', state: 'done', code: null });
+    expect(record.warnings).toEqual([]);
+    expect(record.attempts.length).toBeGreaterThan(1);
+  });
+
   test('webhooks that were merged have each their own record', async () => {
     const scene = await openWithQueue({ worker: false });
     const { sandbox, site, queue, another } = scene;

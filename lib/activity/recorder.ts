@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import type { Logger } from '../logger';
 import { describeError } from '../redact';
 import type { Result } from '../result';
-import type { ActivityEntry, ActivityLog } from './activity-log';
+import type { ActivityAttempt, ActivityEntry, ActivityLog } from './activity-log';
 
 /** How long an entry waits for company. */
 const GATHER_MS = 50;
@@ -29,6 +29,16 @@ export interface RecorderOptions {
 /** A new correlation id. Those made later are greater as text. */
 export function newCorrelationId(now = Date.now()): string {
   return `${now.toString(36).padStart(9, '0')}-${randomBytes(6).toString('hex')}`;
+}
+
+/** A try that ends now. */
+export function attemptSince(
+  at: number,
+  contactReads: number | undefined,
+  failure?: Pick<ActivityAttempt, 'code' | 'detail'>,
+): ActivityAttempt {
+  const { code = null, detail = null } = failure ?? {};
+  return { at, durationMs: Date.now() - at, contactReads: contactReads ?? 0, code, detail };
 }
 
 /** What a result says in a record. */

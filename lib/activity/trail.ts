@@ -1,8 +1,8 @@
 // One request on its way: what the activity log is told of it, and the id by which it is found again.
 import type { Webhook } from '../queue/webhook';
 import type { Result } from '../result';
-import type { ActivityAttempt, ActivityEntry } from './activity-log';
-import { entryOfResult, newCorrelationId, type Recorder } from './recorder';
+import type { ActivityEntry } from './activity-log';
+import { attemptSince, entryOfResult, newCorrelationId, type Recorder } from './recorder';
 
 /** What a request failed with, in words that may be told. */
 export interface ToldFailure {
@@ -34,7 +34,7 @@ export class Trail {
   /** It was processed inside the request. */
   done(result: Result): void {
     this.#isEnded = true;
-    const attempt = this.#attempt(result.contactReads, null);
+    const attempt = attemptSince(this.#receivedAt, result.contactReads);
     this.#tell({ ...entryOfResult(result), state: 'done', attempt });
   }
 
@@ -44,14 +44,9 @@ export class Trail {
     if (!this.#isLetIn) this.#tell({ state: 'rejected', code, detail });
     else if (!goesOn) {
       this.#isEnded = true;
-      this.#tell({ state: 'failed', code, detail, attempt: this.#attempt(contactReads, failure) });
+      const attempt = attemptSince(this.#receivedAt, contactReads, failure);
+      this.#tell({ state: 'failed', code, detail, attempt });
     } else if (!this.#isEnded) this.#tell({ state: 'waiting', code, detail });
-  }
-
-  #attempt(contactReads = 0, failure: ToldFailure | null): ActivityAttempt {
-    const { code = null, detail = null } = failure ?? {};
-    const at = this.#receivedAt;
-    return { at, durationMs: Date.now() - at, contactReads, code, detail };
   }
 
   #tell(entry: Partial<ActivityEntry>): void {

@@ -2,7 +2,7 @@
 // of it. docs/delivery.md tells what is promised.
 import type { Conditions } from '../actions/conditions';
 import type { ActivityEntry } from '../activity/activity-log';
-import { entryOfResult, type Recorder } from '../activity/recorder';
+import { attemptSince, entryOfResult, type Recorder } from '../activity/recorder';
 import { processWebhook, RunFailure } from '../actions/process';
 import type { Site } from '../actions/site';
 import type { Turns } from '../actions/turns';
@@ -221,16 +221,12 @@ export class Worker {
           if (job.action !== SETTLE)
             reporter.done({ ...result, action: job.action }, { dryRun: false, correlationId });
           this.#record(id, job, {
-            // What it came to was told by the webhook itself.
-            ...(job.action === SETTLE ? { warnings: result.warnings } : entryOfResult(result)),
+            // What it came to was told by the webhook itself: only what was still owed has changed.
+            ...(job.action === SETTLE
+              ? { warnings: result.warnings, code: null, detail: null }
+              : entryOfResult(result)),
             state: verdict?.kind === 'later' ? 'waiting' : (verdict?.kind ?? 'done'),
-            attempt: {
-              at: startedAt,
-              durationMs: Date.now() - startedAt,
-              contactReads: result.contactReads ?? 0,
-              code: null,
-              detail: null,
-            },
+            attempt: attemptSince(startedAt, result.contactReads),
           });
           if (job.awaited === true) onNews(id, { kind: 'done', result: told(result, job) });
         }
@@ -254,7 +250,7 @@ export class Worker {
             const { code, detail } = failure;
             this.#record(id, job, {
               ...{ code, detail, contactId, state: verdict.kind === 'dead' ? 'dead' : 'waiting' },
-              attempt: { at: startedAt, durationMs: Date.now() - startedAt, contactReads, code, detail },
+              attempt: attemptSince(startedAt, contactReads, failure),
             });
             if (verdict.kind !== 'done' && !isPaused(verdict)) onNews(id, verdict);
           }
