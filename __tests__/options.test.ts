@@ -190,6 +190,11 @@ describe('the host’s parts', () => {
         'crm.contactIdParameters[0]',
         /"email" is a parameter with a meaning of its own/,
       ],
+      ...['wpf_action', 'access_key', 'role', 'send_notification', 'async', 'dry_run'].map((name): Row => [
+        { crm: { ...crm, contactIdParameters: [name] } },
+        'crm.contactIdParameters[0]',
+        /with a meaning of its own/,
+      ]),
       [
         { users: undefined },
         'users',

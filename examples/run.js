@@ -18,7 +18,7 @@ const EXAMPLES = {
 };
 
 const [name, ...rest] = process.argv.slice(2);
-const [start] = EXAMPLES[name] ?? [];
+const [start] = Object.hasOwn(EXAMPLES, name ?? '') ? EXAMPLES[name] : [];
 if (start === undefined) {
   console.log('npm run example NAME, where NAME is one of:');
   for (const [each, [, what]] of Object.entries(EXAMPLES)) console.log(`  ${each.padEnd(16)} ${what}`);
@@ -31,7 +31,8 @@ if (start === undefined) {
     cwd: path.dirname(__dirname),
     stdio: 'inherit',
   });
-  // Both get Ctrl-C from the terminal; the example ends by itself, and this with it.
-  for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => child.kill(signal));
+  // A terminal gives Ctrl-C to both: a second one would kill the example while it ends. Other signals come to this process alone.
+  process.on('SIGINT', () => undefined);
+  process.on('SIGTERM', () => child.kill('SIGTERM'));
   child.on('exit', (code, signal) => (process.exitCode = signal === null ? code : 1));
 }

@@ -14,6 +14,7 @@ import { BcryptHasher, type PasswordHasher } from './users/password-hasher';
 import type { PublicUser, User, UserRepository } from './users/repository';
 import { RolePolicy } from './users/role-policy';
 import type { UsernameRule } from './users/username';
+import { isTakenParameter } from './webhook/parse';
 
 /**
  * What a webhook has to know to be let in. A text is the key alone.
@@ -180,17 +181,6 @@ export interface WorkerTiming {
 export const WORKER_TIMING: unique symbol = Symbol.for('wp-fusion-webhook.worker-timing') as never;
 
 const DEFAULT_FIELDS = { email: 'email', firstName: 'firstname', lastName: 'lastname' };
-/** Parameters that say something else than whose webhook it is. */
-const OTHER_PARAMETERS: ReadonlySet<string> = new Set([
-  'wpf_action',
-  'access_key',
-  'role',
-  'email',
-  'send_notification',
-  'async',
-  'dry_run',
-]);
-
 const DEFAULT_ID_PATTERN = /^[A-Za-z0-9_-]{1,64}$/;
 const QUEUE_METHODS = ['put', 'take', 'renew', 'finish', 'deadLetters', 'replay', 'purge', 'counts'] as const;
 const OPTION_NAMES: readonly (keyof WpFusionWebhookOptions)[] = [
@@ -356,7 +346,7 @@ function resolveIdParameters(crm: CrmClient): readonly string[] {
     refuse('crm.contactIdParameters', `must be a list of names, got ${typeName(names)}`);
   return (names as readonly unknown[]).map((name, index) => {
     const text = requireText(`crm.contactIdParameters[${index}]`, name);
-    if (OTHER_PARAMETERS.has(text))
+    if (isTakenParameter(text))
       refuse(`crm.contactIdParameters[${index}]`, `${quote(text)} is a parameter with a meaning of its own`);
     return text;
   });

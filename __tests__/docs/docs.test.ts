@@ -249,8 +249,9 @@ describe('the README, followed as files', () => {
   // Within the package, so that it finds itself and Express by their names.
   let directory: string;
   const write = (name: string, text: string): void => writeFileSync(path.join(directory, name), text);
-  const node = async (file: string): Promise<string> => {
-    const { stdout, stderr } = await promisify(execFile)(process.execPath, [file], { cwd: directory });
+  const node = async (file: string, env = {}): Promise<string> => {
+    const options = { cwd: directory, env: { ...process.env, ...env } };
+    const { stdout, stderr } = await promisify(execFile)(process.execPath, [file], options);
     expect(stderr).toBe('');
     return stdout;
   };
@@ -268,6 +269,36 @@ describe('the README, followed as files', () => {
     for (const part of ["outcome: 'created'", "email: 'mary@example.com'", 'tags: \'["Customer"]\''])
       expect(first).toContain(part);
     expect(await node('first-user.js')).toContain("outcome: 'unchanged'");
+  });
+
+  test('as ES modules the quick start is the same, by the README’s own rules', async () => {
+    const asModule = (label: string): string =>
+      findBlock('README.md', label)
+        .replaceAll(/^const (.+) = require\('(.+)'\);/gm, "import $1 from '$2';")
+        .replaceAll(/'(\.\/\w+)'/g, "'$1.mjs'")
+        .replace('module.exports = { knex, users }', 'export { knex, users }');
+    write('knex.mjs', `import knex from 'knex';\nexport default knex(${JSON.stringify(SQLITE)});`);
+    write('members.mjs', asModule('quick-start-members'));
+    write('prepare.mjs', asModule('quick-start-prepare'));
+    const knex = createKnex({ ...SQLITE, connection: { filename: path.join(directory, 'site.sqlite') } });
+    await knex.schema.createTable('members', (table) => {
+      table.increments('id');
+      for (const column of ['email_address', 'password', 'first_name', 'company']) table.string(column);
+    });
+    expect(await node('prepare.mjs')).toBe('The database is prepared.\n');
+    expect(Object.keys(await knex('members').columnInfo())).toContain('contact_id');
+    await knex.destroy();
+    const site = asModule('quick-start').replace(
+      /^process\.on[\s\S]*/m,
+      'server.close(); await webhook.close(); await knex.destroy();',
+    );
+    write('site.mjs', site.replace('process.env.PORT ?? 3000', '0'));
+    const env = {
+      WPF_ACCESS_KEY: 'a-key-of-sixteen-or-more',
+      ONTRAPORT_APP_ID: 'id',
+      ONTRAPORT_API_KEY: 'key',
+    };
+    expect(await node('site.mjs', env)).toBe('');
   });
 
   test('prepare.js prepares the database, as often as it is run', async () => {

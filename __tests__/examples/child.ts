@@ -22,12 +22,21 @@ export class Example {
   readonly #hear: (() => void)[] = [];
 
   /** `args` are Node's, from the root of the checkout. Nothing of this process's own settings goes along. */
-  constructor(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
+  constructor(
+    args: readonly string[],
+    env: Readonly<Record<string, string>> = {},
+    /** Whether it leads a group of processes, as what is started on a terminal does. */
+    private readonly leads = false,
+  ) {
     if (!existsSync(path.join(ROOT, 'dist', 'index.js'))) {
       throw new Error('The examples run with the built package: npm run build');
     }
     const { PATH = '' } = process.env;
-    this.#child = spawn(process.execPath, args, { cwd: ROOT, env: { PATH, PORT: '0', ...env } });
+    this.#child = spawn(process.execPath, args, {
+      cwd: ROOT,
+      env: { PATH, PORT: '0', ...env },
+      detached: leads,
+    });
     for (const name of ['stdout', 'stderr'] as const) {
       this.#child[name]!.setEncoding('utf8').on('data', (text: string) => {
         this[name] += text;
@@ -61,7 +70,9 @@ export class Example {
 
   /** Ends it with a signal, unless it has ended, and gives what came of it. */
   async end(signal: NodeJS.Signals = 'SIGKILL'): Promise<Finished> {
-    this.#child.kill(signal);
+    // A terminal tells all of a group.
+    if (this.leads && this.#child.pid !== undefined) process.kill(-this.#child.pid, signal);
+    else this.#child.kill(signal);
     return await this.finished;
   }
 }

@@ -437,6 +437,14 @@ describe('the examples as one set', () => {
     expect(stdout).toContain('quick-start');
   });
 
+  test('Ctrl-C on a terminal, which tells both processes, ends one in its order', async () => {
+    const demo = new Example(['examples/run.js', 'demo'], FORGETS, true);
+    await demo.says(NOW_YOU);
+    const { code, signal, stdout } = await demo.end('SIGINT');
+    expect({ code, signal }).toEqual({ code: 0, signal: null });
+    expect(stdout).toContain('Ending.');
+  });
+
   test('one is run with what follows its name, and ends as it does', async () => {
     const { code, stdout } = await start(['examples/run.js', 'demo', '--once'], FORGETS).finished;
     expect(code).toBe(0);

@@ -119,7 +119,6 @@ Delete ${shownFile} to start afresh, with the story of what happens between them
   }
 
   const fate = isKept ? `what you did is kept in ${shownFile}` : 'nothing is kept';
-  say(`\nNow you:  ${siteUrl}/\nCtrl-C ends it; ${fate}.`);
   for (const signal of ['SIGINT', 'SIGTERM']) {
     // A second Ctrl-C is Node's own: it ends the process at once.
     process.once(signal, () => {
@@ -127,6 +126,7 @@ Delete ${shownFile} to start afresh, with the story of what happens between them
       stop().catch(fail);
     });
   }
+  say(`\nNow you:  ${siteUrl}/\nCtrl-C ends it; ${fate}.`);
 }
 
 async function stop() {

@@ -12,6 +12,12 @@ const PARAMETERS_OF: Readonly<Record<string, readonly string[]>> = {
   test: [],
 };
 
+/** Whether a parameter says something else than whose webhook it is. */
+export const isTakenParameter = (name: string): boolean =>
+  ['wpf_action', 'access_key', ...Object.values(PARAMETERS_OF).flat()].some(
+    (taken) => taken === name && taken !== CONTACT_ID,
+  );
+
 /** Where the contact id may stand: our own name, then what senders call it. Between the two stand the CRM client's own names. */
 const CONTACT_ID = 'contact_id';
 const SENDERS_NAMES = ['contactId', 'id', 'data[id]'] as const;
