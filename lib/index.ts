@@ -27,9 +27,11 @@ export type {
 } from './queue/queue';
 export type {
   ActivityAttempt,
+  ActivityCount,
   ActivityEntry,
   ActivityFilter,
   ActivityLog,
+  ActivityRange,
   ActivityRecord,
   ActivityState,
 } from './activity/activity-log';
@@ -57,6 +59,7 @@ export type {
   BudgetStore,
   Contact,
   ContactFilter,
+  CrmBudget,
   CrmClient,
   FieldValue,
   MetaValue,

@@ -7,17 +7,18 @@ import { PasswordReturns } from './actions/password-returns';
 import { Presence } from './actions/presence';
 import type { Site } from './actions/site';
 import { Turns } from './actions/turns';
-import type { ActivityFilter, ActivityRecord } from './activity/activity-log';
+import type { ActivityCount, ActivityFilter, ActivityRange, ActivityRecord } from './activity/activity-log';
 import { Recorder } from './activity/recorder';
 import { Trail } from './activity/trail';
 import { answerProblem, answerResult, type Answer } from './answer/answer';
 import { ContactReader } from './crm/contact-reader';
 import { codeOf, ConfigurationError, WpFusionError, type ErrorCode } from './errors';
 import type { WebhookEvents } from './events';
+import { INSIDE, type Inside } from './inside';
 import { resolveOptions, type WpFusionWebhookOptions } from './options';
 import { placeIn } from './queue/place';
 import type { DeadJob, QueueCounts } from './queue/queue';
-import type { Webhook } from './queue/webhook';
+import { BUILT_IN_ACTIONS, type Webhook } from './queue/webhook';
 import { redact, Secrets } from './redact';
 import { Reporter, type DescribedFailure } from './reporter';
 import type { Result } from './result';
@@ -98,8 +99,23 @@ export interface WpFusionWebhook {
 export interface Activity {
   /** Records, the newest first; 50 unless `limit` says otherwise. */
   list(filter?: ActivityFilter): Promise<readonly ActivityRecord[]>;
+  /** How many webhooks there were, step by step. */
+  counts(range: ActivityRange): Promise<readonly ActivityCount[]>;
   /** The record with a correlation id, or `null`. */
   get(id: string): Promise<ActivityRecord | null>;
+  /**
+   * Does what a webhook asked for once more. One that was given up goes back into the queue; any other is made anew, as though
+   * the CRM had sent it again (without its parameter `email`, which is not kept), and stored in the queue where there is one. Resolves
+   * with the id of the record that tells what comes of it: its own, or that of the new one. A failure is told there, too.
+   *
+   * @throws INVALID_REQUEST for a webhook that is not known, was rejected, was a dry run, or is none of `add`, `update` and
+   *   `update_tags`; `QUEUE_UNAVAILABLE`, `SHUTTING_DOWN`.
+   *
+   * @example
+   * const id = await webhook.activity.replay(record.id);
+   * console.log((await webhook.activity.get(id))?.outcome);
+   */
+  replay(id: string): Promise<string>;
   /** Deletes the records of a contact; how many those were. */
   forget(contactId: string): Promise<number>;
 }
@@ -263,7 +279,7 @@ export function wpFusionWebhook(options: WpFusionWebhookOptions): WpFusionWebhoo
       const looksOnly = page && request.method === 'GET';
       const dryRun = webhook.dryRun || looksOnly;
       const { action, contactId } = webhook;
-      trail.letIn(webhook, permission.name, dryRun);
+      trail.letIn(cleaned(webhook), permission.name, dryRun);
       reporter.emit('webhook.received', { action, contactId, key: permission.name, dryRun });
       const isStored =
         inbox !== undefined && !dryRun && action !== 'test' && !configuration.actions.has(action);
@@ -450,6 +466,55 @@ export function wpFusionWebhook(options: WpFusionWebhookOptions): WpFusionWebhoo
     purge: async (ids) => requireQueue().purge(name, ids),
   };
 
+  /** A webhook as the activity log may be told of it. */
+  function cleaned(webhook: Webhook): Webhook {
+    const { role } = webhook;
+    return role === undefined ? webhook : { ...webhook, role: redact(role, secrets) };
+  }
+
+  /** Does what a webhook asked for once more. */
+  async function replay(id: string): Promise<string> {
+    const record = await (await readLog()).get(name, id);
+    const { action, contactId, jobId, receivedAt, role, sendNotification } = replayable(record);
+    if (closing.signal.aborted) throw new WpFusionError('SHUTTING_DOWN', 'The site is shutting down.');
+    if (record?.state === 'dead' && jobId !== null && (await deadLetters.replay([jobId])) > 0) {
+      recorder?.tell({ id, receivedAt, state: 'waiting', replay: Date.now() });
+      return id;
+    }
+    const trail = new Trail(recorder);
+    const webhook: Webhook = {
+      ...{ action, contactId, role: role ?? undefined, sendNotification },
+      ...{ emails: [], dryRun: false, parameters: {}, correlationId: trail.id },
+    };
+    trail.letIn(webhook, null, false, id);
+    try {
+      if (inbox === undefined) {
+        done(await answerInTime(webhook, false, Date.now() + timeoutMs, trail), webhook, trail);
+      } else trail.stored(await track(inbox.put(webhook, contactId, false)));
+    } catch (error) {
+      const { code, detail } = fail(error, webhook, trail);
+      if (inbox !== undefined) throw new WpFusionError(code, detail);
+    }
+    return trail.id;
+  }
+
+  const inside: Inside = {
+    configuration,
+    preview: async ({ action, contactId, role, sendNotification = false }) => {
+      const webhook: Webhook = {
+        ...{ action, contactId, role, sendNotification },
+        ...{ emails: [], dryRun: true, parameters: {} },
+      };
+      try {
+        const conditions = insideRequest(Date.now() + timeoutMs, timeoutMs);
+        return { kind: 'result', result: await processWebhook(webhook, site, conditions) };
+      } catch (error) {
+        const described = reporter.describe(error);
+        return { kind: 'failure', code: described.error.code, detail: described.detail };
+      }
+    },
+  };
+
   /** The log, with everything in it that this process has told it. */
   async function readLog(): Promise<NonNullable<typeof activityLog>> {
     if (activityLog === undefined) throw new ConfigurationError('activityLog', 'is false; nothing is kept.');
@@ -458,11 +523,14 @@ export function wpFusionWebhook(options: WpFusionWebhookOptions): WpFusionWebhoo
   }
   const activity: Activity = {
     list: async (filter = {}) => (await readLog()).list(name, filter),
+    counts: async (range) => (await readLog()).counts(name, range),
     get: async (id) => (await readLog()).get(name, id),
+    replay,
     forget: async (contactId) => (await readLog()).forget(name, contactId),
   };
 
   const webhook: WpFusionWebhook = Object.assign(middleware, {
+    [INSIDE]: inside,
     close,
     activity,
     reconcile: (options: ReconcileOptions = {}) => walker.reconcile(options),
@@ -487,6 +555,23 @@ class ToldFailure extends Error {
   constructor(override readonly cause: WpFusionError) {
     super(cause.message);
   }
+}
+
+/** A record whose webhook can be done once more. */
+function replayable(
+  record: ActivityRecord | null,
+): ActivityRecord & { readonly action: string; readonly contactId: string } {
+  const { action, contactId, dryRun, state } = record ?? {};
+  let message = 'There is no webhook with this id; it may be too old.';
+  if (state === 'rejected') message = 'This webhook was not let in: there is nothing to do once more.';
+  else if (dryRun === true) message = 'This was a dry run: there is nothing to do once more.';
+  else if (record !== null) {
+    const isOurs = action !== 'test' && (BUILT_IN_ACTIONS as readonly unknown[]).includes(action);
+    if (isOurs && typeof contactId === 'string' && typeof action === 'string')
+      return { ...record, action, contactId };
+    message = 'Only add, update and update_tags can be done once more.';
+  }
+  throw new WpFusionError('INVALID_REQUEST', message, { errors: [{ parameter: 'id', message }] });
 }
 
 /** What news of a job mean for a walk. */

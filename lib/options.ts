@@ -455,7 +455,13 @@ function resolveQueue(given: WebhookQueue | undefined): WebhookQueue | undefined
 
 function resolveActivityLog(given: ActivityLog | false | undefined): ActivityLog | undefined {
   if (given === false) return undefined;
-  return requireMethods('activityLog', given ?? new MemoryActivityLog(), ['write', 'list', 'get', 'forget']);
+  return requireMethods('activityLog', given ?? new MemoryActivityLog(), [
+    'write',
+    'list',
+    'counts',
+    'get',
+    'forget',
+  ]);
 }
 
 function resolveActions(given: WpFusionWebhookOptions['actions'] = {}): ReadonlyMap<string, ActionHandler> {

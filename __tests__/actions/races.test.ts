@@ -50,6 +50,13 @@ test.each(['add', 'update', 'update_tags'])(
         });
       }
     }
+    // No answer before all of them are there, however long the machine takes to send them.
+    const held = sandbox.hold(contactReads);
+    let received = 0;
+    site.webhook.on('webhook.received', () => {
+      received += 1;
+      if (received === ids.length) held.release();
+    });
     sandbox.latency(50);
     const answers = await Promise.all(ids.map((id) => site.ping(action, id)));
     expect(answers.filter(({ status }) => status !== 200)).toEqual([]);

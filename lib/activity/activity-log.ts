@@ -40,6 +40,10 @@ export interface ActivityRecord {
   readonly action: string | null;
   /** The contact it is about. */
   readonly contactId: string | null;
+  /** The role asked for. */
+  readonly role: string | null;
+  /** Whether a welcome mail was asked for. */
+  readonly sendNotification: boolean;
   /** Whether it only looked. */
   readonly dryRun: boolean;
   /** The user it is about, as soon as that is known. */
@@ -66,13 +70,19 @@ export interface ActivityRecord {
   readonly attempts: readonly ActivityAttempt[];
   /** The queue’s id of it, for `deadLetters.replay`; `null` where there is no queue. */
   readonly jobId: string | null;
+  /** When somebody had it tried again after it was given up, in milliseconds since 1970, the first time first. */
+  readonly replays: readonly number[];
+  /** The id of the webhook that it does once more; `null` where the CRM has sent it. */
+  readonly replayOf: string | null;
 }
 
 /** What is told of a webhook; what is left out keeps its value. {@link ActivityLog}`.write` takes them. */
 export type ActivityEntry = Pick<ActivityRecord, 'id' | 'receivedAt'> &
-  Partial<Omit<ActivityRecord, 'id' | 'receivedAt' | 'attempts'>> & {
+  Partial<Omit<ActivityRecord, 'id' | 'receivedAt' | 'attempts' | 'replays'>> & {
     /** A try, added behind those that are known. */
     readonly attempt?: ActivityAttempt | undefined;
+    /** That it is tried again from then on: added as `attempt` is. */
+    readonly replay?: number | undefined;
   };
 
 /**
@@ -100,6 +110,32 @@ export interface ActivityFilter {
 }
 
 /**
+ * A stretch of time in steps.
+ *
+ * @example
+ * const lastDay: ActivityRange = { from: Date.now() - 86_400_000, to: Date.now(), stepMs: 3_600_000 };
+ */
+export interface ActivityRange {
+  /** Milliseconds since 1970. */
+  readonly from: number;
+  /** Milliseconds since 1970; what was received then does not count any more. */
+  readonly to: number;
+  /** How long a step is, in milliseconds. The first one begins at `from`. */
+  readonly stepMs: number;
+}
+
+/** How many webhooks of one state, and of one code, were received in one step of an {@link ActivityRange}. Never 0. */
+export interface ActivityCount {
+  /** When the step begins, in milliseconds since 1970. */
+  readonly at: number;
+  /** Where they stand now. */
+  readonly state: ActivityState;
+  /** What they failed with last. */
+  readonly code: string | null;
+  readonly count: number;
+}
+
+/**
  * Where the records of webhooks are kept. {@link MemoryActivityLog} is one. `log` is the `name` of the middleware: what is kept under
  * one name is never seen under another. One object may be used for several names.
  *
@@ -114,12 +150,14 @@ export interface ActivityLog {
   readonly keepsValues?: boolean | undefined;
   /**
    * Adds to what is known. An entry with an id that is not known makes a record. One with the state `waiting` and without an attempt
-   * tells only what is not known yet: it may come after what was done. Rejected records are bounded for themselves: a flood of
+   * tells only what is not known yet: it may come after what was done; unless it has a `replay`. Rejected records are bounded for themselves: a flood of
    * them pushes nothing else out.
    */
   write(log: string, entries: readonly ActivityEntry[]): Promise<void>;
   /** Records, the newest first. */
   list(log: string, filter: ActivityFilter): Promise<readonly ActivityRecord[]>;
+  /** How many there are, step by step, in any order. Dry runs do not count. */
+  counts(log: string, range: ActivityRange): Promise<readonly ActivityCount[]>;
   /** One record, or `null`. */
   get(log: string, id: string): Promise<ActivityRecord | null>;
   /** Deletes everything about a contact; how many records that were. What is written later is kept again. */

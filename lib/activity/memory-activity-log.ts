@@ -1,6 +1,13 @@
 // The records of the last webhooks, in memory: the default.
 import { ConfigurationError } from '../errors';
-import type { ActivityEntry, ActivityFilter, ActivityLog, ActivityRecord } from './activity-log';
+import type {
+  ActivityCount,
+  ActivityEntry,
+  ActivityFilter,
+  ActivityLog,
+  ActivityRange,
+  ActivityRecord,
+} from './activity-log';
 import { fits, merged } from './record';
 
 /**
@@ -68,6 +75,20 @@ export class MemoryActivityLog implements ActivityLog {
       .sort((one, other) => (one.id < other.id ? 1 : -1))
       .slice(0, filter.limit ?? 50)
       .map((record) => structuredClone(record));
+  }
+
+  // eslint-disable-next-line @typescript-eslint/require-await
+  async counts(log: string, { from, to, stepMs }: ActivityRange): Promise<readonly ActivityCount[]> {
+    const { others, rejected } = this.#of(log);
+    const counts = new Map<string, ActivityCount>();
+    for (const record of [...others.values(), ...rejected.values()]) {
+      const { receivedAt, state, code, dryRun } = record;
+      if (dryRun || !fits(record, { from, to })) continue;
+      const at = from + Math.floor((receivedAt - from) / stepMs) * stepMs;
+      const key = JSON.stringify([at, state, code]);
+      counts.set(key, { at, state, code, count: (counts.get(key)?.count ?? 0) + 1 });
+    }
+    return [...counts.values()];
   }
 
   // eslint-disable-next-line @typescript-eslint/require-await

@@ -1,13 +1,16 @@
 // What is told of a webhook, bit by bit and in any order, becomes one record.
-import type { ActivityAttempt, ActivityEntry, ActivityFilter, ActivityRecord } from './activity-log';
+import type { ActivityEntry, ActivityFilter, ActivityRecord } from './activity-log';
 
 /** How many tries a record lists: a CRM that is down for days makes hundreds. */
 const MAX_ATTEMPTS = 40;
+const MAX_REPLAYS = 40;
 
 const EMPTY: Omit<ActivityRecord, 'id' | 'receivedAt'> = {
   key: null,
   action: null,
   contactId: null,
+  role: null,
+  sendNotification: false,
   dryRun: false,
   userId: null,
   state: 'waiting',
@@ -21,18 +24,25 @@ const EMPTY: Omit<ActivityRecord, 'id' | 'receivedAt'> = {
   tagsRemoved: [],
   attempts: [],
   jobId: null,
+  replays: [],
+  replayOf: null,
 };
 
 const STANDARD: ReadonlyMap<string, unknown> = new Map(Object.entries(EMPTY));
 
 /** A record with what an entry adds to it. */
 export function merged(known: ActivityRecord | undefined, entry: ActivityEntry): ActivityRecord {
-  const { attempt, ...told } = entry;
-  if (known === undefined) return { ...EMPTY, ...told, attempts: listed([], attempt) };
+  const { attempt, replay, ...told } = entry;
+  const { attempts, replays } = known ?? EMPTY;
+  const lists = {
+    attempts: listed(attempts, attempt, MAX_ATTEMPTS),
+    replays: listed(replays, replay, MAX_REPLAYS),
+  };
+  if (known === undefined) return { ...EMPTY, ...told, ...lists };
   // That a webhook was stored is told by another process than what became of it, and may be told later.
-  const isLate = entry.state === 'waiting' && attempt === undefined;
+  const isLate = entry.state === 'waiting' && attempt === undefined && replay === undefined;
   const record = isLate ? { ...told, ...presentIn(known) } : { ...known, ...told };
-  return { ...known, ...record, attempts: listed(known.attempts, attempt) };
+  return { ...known, ...record, ...lists };
 }
 
 /** What a record says beside what every record says. */
@@ -41,13 +51,11 @@ const presentIn = (record: ActivityRecord): Partial<ActivityRecord> =>
     Object.entries(record).filter(([name, value]) => name === 'state' || value !== STANDARD.get(name)),
   );
 
-function listed(
-  known: readonly ActivityAttempt[],
-  attempt: ActivityAttempt | undefined,
-): readonly ActivityAttempt[] {
-  if (attempt === undefined) return known;
-  const [first, ...others] = [...known, attempt];
-  return [first, ...others.slice(1 - MAX_ATTEMPTS)];
+/** A list with one more; of too many the first one and the last ones. */
+function listed<Item>(known: readonly Item[], next: Item | undefined, most: number): readonly Item[] {
+  if (next === undefined) return known;
+  const all = [...known, next];
+  return all.length <= most ? all : [...all.slice(0, 1), ...all.slice(1 - most)];
 }
 
 /** Whether a record is one of those that are wanted. */

@@ -21,9 +21,10 @@ export class Trail {
   constructor(private readonly recorder: Recorder | undefined) {}
 
   /** It has a valid key and valid parameters. */
-  letIn({ action, contactId }: Webhook, key: string, dryRun: boolean): void {
+  letIn(webhook: Webhook, key: string | null, dryRun: boolean, replayOf: string | null = null): void {
+    const { action, contactId, role = null, sendNotification } = webhook;
     this.#isLetIn = true;
-    this.#known = { key, action, contactId, dryRun };
+    this.#known = { key, action, contactId, role, sendNotification, dryRun, replayOf };
   }
 
   /** It waits in the queue: whoever works it off tells the rest. */

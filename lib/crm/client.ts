@@ -71,6 +71,16 @@ export interface ContactFilter {
  */
 export type BudgetStore = SharedPlace;
 
+/** A rate limit, as far as a client knows it. {@link CrmClient}`.budget` gives it. */
+export interface CrmBudget {
+  /** Calls in a window. */
+  readonly limit: number;
+  /** How many of them are used up, those of other programs included where the client knows of them. */
+  readonly used: number;
+  /** How long a window is, in milliseconds. */
+  readonly windowMs: number;
+}
+
 /**
  * A CRM. `OntraportClient` is built in; write your own for another one ([docs/crm-client.md](../../docs/crm-client.md)).
  *
@@ -128,6 +138,18 @@ export interface CrmClient {
    * things; a walk through all contacts begins with it.
    */
   refresh?(): void;
+
+  /** The ids of the contacts with an email, in any order, 50 at most. Optional: people look for a webhook by the email they know. */
+  findContactIds?(
+    email: string,
+    options?: { readonly signal?: AbortSignal | undefined },
+  ): Promise<readonly string[]>;
+
+  /** The address of the page on which the CRM shows a contact to its users. Optional. */
+  contactUrl?(id: string): string;
+
+  /** What is known of the rate limit at this moment; `undefined` where nothing is. Optional. */
+  budget?(): CrmBudget | undefined;
 
   /** Walks contacts, each once, also while they change. Optional: imports and reconciling need it. */
   listContacts?(filter: ContactFilter, options?: ReadOptions): AsyncIterable<Contact>;

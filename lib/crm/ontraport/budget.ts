@@ -156,9 +156,14 @@ export class Budget {
     return this.#running.has(id);
   }
 
-  /** How much of the limit is used up, from 0 on. */
+  /** Calls in a window. */
+  get limit(): number {
+    return this.#limit;
+  }
+
+  /** How many of them are used up. */
   used(): number {
-    return (this.#count() + this.#foreign) / this.#limit;
+    return this.#count() + this.#foreign;
   }
 
   /** Leaves out what does not count any more. */

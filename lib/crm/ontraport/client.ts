@@ -1,7 +1,16 @@
 // The CRM client for Ontraport: what the core asks for, as calls of the Ontraport API.
 
 import { WpFusionError } from '../../errors';
-import type { BudgetStore, Contact, ContactFilter, CrmClient, FieldValue, ReadOptions, Tag } from '../client';
+import type {
+  BudgetStore,
+  Contact,
+  ContactFilter,
+  CrmBudget,
+  CrmClient,
+  FieldValue,
+  ReadOptions,
+  Tag,
+} from '../client';
 import { ContactReader } from '../contact-reader';
 import { dateOf, decodeValue, optionIds, rawValue, splitIds } from './decode';
 import { badShape, Catalogue, loadFields, loadTags, own, rowsOf } from './metadata';
@@ -89,6 +98,32 @@ export class OntraportClient implements CrmClient {
    */
   trouble(): WpFusionError | undefined {
     return this.#transport.trouble();
+  }
+
+  /** The calls of this client, those of other processes and programs that it knows of included, out of what the account allows. */
+  budget(): CrmBudget {
+    return this.#transport.budget();
+  }
+
+  /** The page of a contact in Ontraport's app. */
+  contactUrl(id: string): string {
+    return `https://app.ontraport.com/#!/contact/edit&id=${encodeURIComponent(id)}`;
+  }
+
+  /**
+   * The ids of the contacts with this email, whatever its case, the smallest first, 50 at most.
+   *
+   * @throws WpFusionError as {@link OntraportClient.getContacts}.
+   */
+  async findContactIds(
+    email: string,
+    { signal }: { readonly signal?: AbortSignal | undefined } = {},
+  ): Promise<readonly string[]> {
+    const path = '/Contacts';
+    const condition = JSON.stringify([compare('email', '=', email.trim())]);
+    const query = { condition, sort: 'id', sortDir: 'asc', range: String(PAGE) };
+    const rows = await this.#list(path, query, 'read', { fields: [], signal });
+    return rows.filter((row) => sameEmail(rawValue(own(row, 'email')), email)).map((row) => idOf(row, path));
   }
 
   /**
@@ -263,16 +298,21 @@ export class OntraportClient implements CrmClient {
   }
 }
 
+const compare = (field: string, op: string, value: number | string): unknown => ({
+  field: { field },
+  op,
+  value: { value },
+});
+
+/** Whether an email of a row is the one looked for: a server that ignores the condition gives everybody's. */
+const sameEmail = (one: string | null, other: string): boolean =>
+  one?.trim().toLowerCase() === other.trim().toLowerCase();
+
 /** A condition of a list (Ontraport API, "condition"): JSON, numbers as numbers; `undefined` where there is none. */
 export function conditionOf(filter: {
   readonly since: number | undefined;
   readonly after: string | undefined;
 }): string | undefined {
-  const compare = (field: string, op: string, value: number | string): unknown => ({
-    field: { field },
-    op,
-    value: { value },
-  });
   const conditions: unknown[] = [];
   if (filter.since !== undefined) conditions.push(compare('dlm', '>=', filter.since));
   if (filter.after !== undefined) {

@@ -4,7 +4,7 @@
 import { randomBytes } from 'node:crypto';
 import { WpFusionError } from '../../errors';
 import { Exchange } from '../../exchange';
-import type { BudgetStore } from '../client';
+import type { BudgetStore, CrmBudget } from '../client';
 import { Budget, type BudgetOptions, type CallKind, type EndedCall, type RateObservation } from './budget';
 
 export type { CallKind, RateObservation } from './budget';
@@ -157,8 +157,14 @@ export class RateLimit {
    * of single reads at a CRM that answers at once does not spend what few full ones would have done with.
    */
   lingerMs(): number {
+    const { used, limit } = this.state();
+    return Math.min(MAX_LINGER_MS, 5000 * (used / limit) ** 2);
+  }
+
+  /** What is known of the budget now. */
+  state(): CrmBudget {
     this.#budget.forget(this.#time());
-    return Math.min(MAX_LINGER_MS, 5000 * this.#budget.used() ** 2);
+    return { limit: this.#budget.limit, used: this.#budget.used(), windowMs: this.#options.windowMs };
   }
 
   /** CRM_RATE_LIMITED where somebody waits for budget now, else `undefined`. */

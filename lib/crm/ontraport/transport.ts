@@ -6,7 +6,7 @@ import { Agent as HttpsAgent } from 'node:https';
 import { Axios } from 'axios';
 import { WpFusionError } from '../../errors';
 import { AbortListeners } from '../abort-listeners';
-import type { BudgetStore } from '../client';
+import type { BudgetStore, CrmBudget } from '../client';
 import { RateLimit } from './rate-limit';
 import type { CallKind, RateObservation } from './rate-limit';
 
@@ -95,6 +95,11 @@ export class Transport {
   /** Milliseconds that a call may wait for company, for the sake of the budget. */
   lingerMs(): number {
     return this.#rateLimit.lingerMs();
+  }
+
+  /** What is known of the rate limit. */
+  budget(): CrmBudget {
+    return this.#rateLimit.state();
   }
 
   /** What calls are held up by now: the rate limit, or the error after which one is being tried again. */
