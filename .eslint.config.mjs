@@ -166,6 +166,7 @@ export default tseslint.config(
     'smtp',
     'knex',
   ]),
+  mayNotImport('admin/**/*.ts', ['actions', 'worker', 'walks', 'testing', 'knex', 'bullmq', 'smtp', 'cli']),
   mayNotImport('smtp/**/*.ts', [
     'webhook',
     'actions',

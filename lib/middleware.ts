@@ -500,6 +500,7 @@ export function wpFusionWebhook(options: WpFusionWebhookOptions): WpFusionWebhoo
 
   const inside: Inside = {
     configuration,
+    secrets,
     preview: async ({ action, contactId, role, sendNotification = false }) => {
       const webhook: Webhook = {
         ...{ action, contactId, role, sendNotification },

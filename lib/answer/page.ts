@@ -1,25 +1,7 @@
 // The pages for a person who tries a webhook's URL in a browser: plain HTML, no script, readable on a phone and in the dark.
 import { createHash } from 'node:crypto';
+import { html, Html, type Content } from '../html';
 import type { Change, Result, Warning } from '../result';
-
-/** HTML that may stand in HTML as it is. Everything else is escaped. */
-class Html {
-  constructor(readonly text: string) {}
-}
-
-type Content = Html | string | number | readonly Content[] | undefined;
-
-/** Builds HTML; every value that is not HTML already is escaped. */
-function html(strings: TemplateStringsArray, ...values: readonly Content[]): Html {
-  return new Html(strings.reduce((text, part, index) => text + render(values[index - 1]) + part));
-}
-
-function render(content: Content): string {
-  if (content === undefined) return '';
-  if (content instanceof Html) return content.text;
-  if (typeof content === 'object') return content.map(render).join('');
-  return String(content).replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
-}
 
 const STYLE = `
 :root { color-scheme: light dark; --text: #1c1f23; --muted: #565d66; --back: #ffffff; --panel: #f2f4f6; --line: #c9ced4;
@@ -110,12 +92,17 @@ const ONLY_LOOKED = html`<p class="muted">This page only looked: nothing has bee
 const runButton = (what: string): Html =>
   html`<form method="post"><p>Send this webhook for real:</p><button type="submit">Run ${what}</button></form>`;
 
-const warningList = (warnings: readonly Warning[]): Html =>
+/** What was asked for and not done. */
+export const warningList = (warnings: readonly Warning[]): Html =>
   html`<h2>Warnings</h2><ul>${warnings.map(
     ({ code, message }) => html`<li><code class="warn">${code}</code> ${message}</li>`,
   )}</ul>`;
 
-function changeList(changes: readonly Change[], options: { dryRun: boolean; inspect: boolean }): Html {
+/** What changed, or would. */
+export function changeList(
+  changes: readonly Change[],
+  options: { readonly dryRun: boolean; readonly inspect: boolean; readonly hint?: Html | undefined },
+): Html {
   const rows = changes.map(({ field, from, to }) => {
     // A password's values are told to nobody.
     const values =
@@ -127,7 +114,9 @@ function changeList(changes: readonly Change[], options: { dryRun: boolean; insp
       ${values}
     </div>`;
   });
-  const hint = html`<p class="muted">Only the names: a key with <code>inspect: true</code> is shown values.</p>`;
+  const {
+    hint = html`<p class="muted">Only the names: a key with <code>inspect: true</code> is shown values.</p>`,
+  } = options;
   return html`<h2>${options.dryRun ? 'Would change' : 'Changed'}</h2><dl>${rows}</dl>${options.inspect ? undefined : hint}`;
 }
 
@@ -142,7 +131,8 @@ function told(outcome: string, dryRun: boolean): string {
   return dryRun ? `would be ${outcome}` : outcome;
 }
 
-function sentence({ action, outcome, reason, userId }: Result, dryRun: boolean): string {
+/** A result in words. */
+export function sentence({ action, outcome, reason, userId }: Result, dryRun: boolean): string {
   if (action === 'test') return 'The access key is right and the site is reached.';
   if (reason === 'USER_NOT_FOUND')
     return 'Skipped: no user of this site belongs to the contact (USER_NOT_FOUND).';

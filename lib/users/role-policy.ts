@@ -23,6 +23,11 @@ export class RolePolicy {
     this.#isProtected = typeof protectedUsers === 'function' ? protectedUsers : undefined;
   }
 
+  /** Every role that can be given, as the host spells it. */
+  get assignable(): readonly string[] {
+    return [...this.#spellings.values()];
+  }
+
   /** The assignable role as the host spells it, or `undefined` where the one asked for is not assignable. */
   match(role: string): string | undefined {
     return this.#spellings.get(comparisonKey(role));
