@@ -81,7 +81,8 @@ describe('authorize', () => {
   test('the host’s own request is asked about', async () => {
     const seen: unknown[] = [];
     const site = await openSite({
-      before: (app) => app.use((request, _response, next) => next(Object.assign(request, { user: 'Ann' }) && undefined)),
+      before: (app) =>
+        app.use((request, _response, next) => next(Object.assign(request, { user: 'Ann' }) && undefined)),
       admin: { authorize: (request) => seen.push((request as { user?: string }).user) > 0 },
     });
     expect((await site.get('')).status).toBe(200);
@@ -107,27 +108,32 @@ describe.each([4, 5] as const)('on Express %i', (version) => {
     }
   });
 
-  test.each(['urlencoded', 'json', 'text', 'none'] as const)('a form arrives behind the parser %s', async (parser) => {
-    const site = await openSite({
-      express: version,
-      before: (app, module) => {
-        if (parser === 'urlencoded') app.use(module.urlencoded({ extended: true }));
-        if (parser === 'json') app.use(module.json());
-        if (parser === 'text') app.use(module.text({ type: '*/*' }));
-      },
-    });
-    const id = site.sandbox.addContact({ email: 'mary@example.com' });
-    const { status, text } = await site.post('urls', { contact: id, action: 'add' });
-    expect(status).toBe(200);
-    expect(text).toContain('A user would be created.');
-  });
+  test.each(['urlencoded', 'json', 'text', 'none'] as const)(
+    'a form arrives behind the parser %s',
+    async (parser) => {
+      const site = await openSite({
+        express: version,
+        before: (app, module) => {
+          if (parser === 'urlencoded') app.use(module.urlencoded({ extended: true }));
+          if (parser === 'json') app.use(module.json());
+          if (parser === 'text') app.use(module.text({ type: '*/*' }));
+        },
+      });
+      const id = site.sandbox.addContact({ email: 'mary@example.com' });
+      const { status, text } = await site.post('urls', { contact: id, action: 'add' });
+      expect(status).toBe(200);
+      expect(text).toContain('A user would be created.');
+    },
+  );
 });
 
 test('without its slash at the end the first page leads to itself', async () => {
   const site = await openSite();
   const response = await fetch(`${site.url}admin?range=week`, { redirect: 'manual' });
   expect(response.status).toBe(303);
-  expect(new URL(response.headers.get('location')!, `${site.url}admin`).href).toBe(`${site.url}admin/?range=week`);
+  expect(new URL(response.headers.get('location')!, `${site.url}admin`).href).toBe(
+    `${site.url}admin/?range=week`,
+  );
 });
 
 test.each([
@@ -160,7 +166,11 @@ describe('a form of another website', () => {
     ['by its origin', { Origin: 'https://evil.example' }, 403],
     ['without an origin of its own', { Origin: 'null' }, 403],
     ['on this machine, on another port', { Origin: 'http://127.0.0.1:1' }, 403],
-    ['none: of the page itself', { 'Sec-Fetch-Site': 'same-origin', Origin: 'https://behind-a-proxy.example' }, 200],
+    [
+      'none: of the page itself',
+      { 'Sec-Fetch-Site': 'same-origin', Origin: 'https://behind-a-proxy.example' },
+      200,
+    ],
     ['none: no browser at all', {}, 200],
   ])('%s', async (_what, headers, status) => {
     const site = await openSite();

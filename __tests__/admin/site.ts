@@ -16,7 +16,10 @@ import type { OntraportSandbox } from '../../lib/testing';
 import { pinger, startSandbox, type Process } from '../actions/site';
 import { MemoryWebhookQueue } from '../testing/contracts/memory-queue';
 
-export const KEYS = { ontraport: 'the-key-of-ontraport-0123456789', staff: 'the-key-of-the-staff-0123456789' };
+export const KEYS = {
+  ontraport: 'the-key-of-ontraport-0123456789',
+  staff: 'the-key-of-the-staff-0123456789',
+};
 
 export interface Answer {
   status: number;

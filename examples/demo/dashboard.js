@@ -172,11 +172,15 @@ function onlyJson(request, response, next) {
  * The page shows contacts, and passwords: it is for a browser on this machine. A tunnel that lets Ontraport reach the webhook,
  * and a website whose name was made to point here, come with another host.
  */
-function onlyFromThisMachine(request, response, next) {
+function isFromThisMachine(request) {
   const isLocal = ['localhost', '127.0.0.1'].includes(request.hostname);
   const isForwarded = 'x-forwarded-for' in request.headers || 'forwarded' in request.headers;
-  if (isLocal && !isForwarded) next();
+  return isLocal && !isForwarded;
+}
+
+function onlyFromThisMachine(request, response, next) {
+  if (isFromThisMachine(request)) next();
   else response.status(403).type('text').send('This page is for a browser on the machine it runs on.');
 }
 
-module.exports = { createDashboard };
+module.exports = { createDashboard, isFromThisMachine };

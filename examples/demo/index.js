@@ -15,7 +15,7 @@ const {
   setUpAccount,
   webhookUrls,
 } = require('./account');
-const { createDashboard } = require('./dashboard');
+const { createDashboard, isFromThisMachine } = require('./dashboard');
 const { keepAccount, loadAccount, openDatabase, refuseOtherAccount, startAfresh } = require('./database');
 const { createSite } = require('./site');
 const { StoryError, tellStory } = require('./story');
@@ -75,6 +75,7 @@ async function main() {
     fields: isReal ? {} : { plan: FIELDS.plan },
     returnPassword: returnPassword(),
     sendMail: (mail) => void mails.push(mail),
+    isStaff: isFromThisMachine,
     logger: isKept ? undefined : withoutSurprise(console),
   });
   const previewUrl = (action, contactId) =>
@@ -126,7 +127,7 @@ Delete ${shownFile} to start afresh, with the story of what happens between them
       stop().catch(fail);
     });
   }
-  say(`\nNow you:  ${siteUrl}/\nCtrl-C ends it; ${fate}.`);
+  say(`\nNow you:  ${siteUrl}/\nWhat became of each webhook:  ${siteUrl}/admin/\nCtrl-C ends it; ${fate}.`);
 }
 
 async function stop() {

@@ -1,13 +1,14 @@
 // The site: an Express site with a login, whose users come from Ontraport. This is the file to copy from.
 const express = require('express');
 const { BcryptHasher, wpFusionWebhook } = require('wp-fusion-webhook');
+const { wpFusionAdmin } = require('wp-fusion-webhook/admin');
 const { KnexUserRepository, KnexWebhookQueue, migrate } = require('wp-fusion-webhook/knex');
 
 /**
  * Makes the site, with its users and the webhooks that wait in the database behind `knex`: SQLite here, PostgreSQL, MySQL and
- * MariaDB alike. `app` is an Express app like any other. At the end close the server, then `webhook`, then the database.
+ * MariaDB alike. `isStaff` says whose request may see what became of people's accounts. `app` is an Express app like any other. At the end close the server, then `webhook`, then the database.
  */
-async function createSite({ knex, accessKey, crm, fields, returnPassword, sendMail, logger }) {
+async function createSite({ knex, accessKey, crm, fields, returnPassword, sendMail, isStaff, logger }) {
   await migrate(knex); // makes the tables wpf_… where there are none
   const users = new KnexUserRepository(knex);
   const passwords = new BcryptHasher();
@@ -28,6 +29,8 @@ async function createSite({ knex, accessKey, crm, fields, returnPassword, sendMa
   const app = express();
   app.disable('x-powered-by');
   app.use(webhook);
+  // On a real site `isStaff` looks at the session; `inspect` shows values of contacts, not only the names of fields.
+  app.use('/admin', wpFusionAdmin(webhook, { authorize: isStaff, inspect: true }));
 
   app.post('/login', express.urlencoded({ extended: false }), async (request, response) => {
     const { email = '', password = '' } = request.body ?? {};

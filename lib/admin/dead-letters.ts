@@ -1,4 +1,5 @@
 // The page of webhooks that were given up: why, and what to do with them.
+import { WpFusionError } from '../errors';
 import { html, type Html } from '../html';
 import type { DeadJob } from '../queue/queue';
 import { live } from './layout';
@@ -74,8 +75,15 @@ function meant(form: Visit['form']): readonly string[] | undefined {
   return id === '' ? [] : [id];
 }
 
+/** Without a queue there are none, and no page has a form for them. */
+function requireQueue({ configuration }: Visit['inside']): void {
+  if (configuration.queue === undefined)
+    throw new WpFusionError('INVALID_REQUEST', 'This site has no queue, and so no dead letters.');
+}
+
 /** Puts dead letters back into the queue. */
 export async function replayDeadLetters({ webhook, inside, form }: Visit): Promise<Answer> {
+  requireQueue(inside);
   const ids = meant(form);
   const number = await webhook.deadLetters.replay(ids);
   inside.configuration.logger.info(
@@ -87,6 +95,7 @@ export async function replayDeadLetters({ webhook, inside, form }: Visit): Promi
 
 /** Deletes dead letters. */
 export async function purgeDeadLetters({ webhook, inside, form }: Visit): Promise<Answer> {
+  requireQueue(inside);
   const ids = meant(form);
   const number = await webhook.deadLetters.purge(ids);
   inside.configuration.logger.info(
