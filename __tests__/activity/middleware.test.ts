@@ -29,6 +29,73 @@ const only = async ({ site }: { site: LocalProcess }): Promise<ActivityRecord> =
   return records[0]!;
 };
 
+test('webhooks are counted step by step, by where they stand and what they failed with', async () => {
+  const { sandbox, site } = await open();
+  const id = sandbox.addContact({ email: 'mary@example.com' });
+  const from = Date.now() - 1000;
+  await site.ping('add', id);
+  await site.ping('update', id);
+  await site.ping('update', id, { dry_run: 'true' });
+  await site.ping('add', sandbox.addContact({}));
+  await site.ping('add', id, { access_key: 'wrong-wrong-wrong' });
+  const to = Date.now() + 1000;
+  const counts = await site.webhook.activity.counts({ from, to, stepMs: to - from });
+  expect([...counts].sort((one, other) => one.state.localeCompare(other.state))).toEqual([
+    { at: from, state: 'done', code: null, count: 2 },
+    { at: from, state: 'failed', code: 'CONTACT_WITHOUT_EMAIL', count: 1 },
+    { at: from, state: 'rejected', code: 'INVALID_ACCESS_KEY', count: 1 },
+  ]);
+  const [{ receivedAt }] = (await site.webhook.activity.list({ action: 'add', state: 'done' })) as [
+    ActivityRecord,
+  ];
+  const fine = await site.webhook.activity.counts({ from: receivedAt - 10, to: receivedAt + 1, stepMs: 5 });
+  expect(fine.map(({ at }) => at)).toEqual([receivedAt]);
+  expect(await site.webhook.activity.counts({ from: from - 10, to: from, stepMs: 10 })).toEqual([]);
+});
+
+describe('done once more', () => {
+  test('a webhook of the queue is stored again, with everything it asked for', async () => {
+    const { sandbox, site, queue } = await openWithQueue({
+      roles: { assignable: ['subscriber', 'customer'] },
+    });
+    const id = sandbox.addContact({ email: 'mary@example.com' });
+    await site.ping('add', id, { role: 'customer', send_notification: 'true' });
+    await until(isEmpty(queue));
+    const [first] = await site.webhook.activity.list();
+    const again = await site.webhook.activity.replay(first!.id);
+    expect(again).not.toBe(first!.id);
+    await until(async () => (await site.webhook.activity.get(again))?.state === 'done');
+    expect(await site.webhook.activity.get(again)).toMatchObject({
+      ...{ action: 'add', contactId: id, role: 'customer', sendNotification: true, key: null },
+      ...{ replayOf: first!.id, outcome: 'unchanged' },
+    });
+  });
+
+  test.each(['SHUTTING_DOWN', 'QUEUE_UNAVAILABLE'])('%s is thrown, and nothing is done', async (code) => {
+    const { sandbox, site, queue } = await openWithQueue();
+    const id = sandbox.addContact({ email: 'mary@example.com' });
+    await site.ping('add', id);
+    await until(isEmpty(queue));
+    const [first] = await site.webhook.activity.list();
+    if (code === 'SHUTTING_DOWN') await site.webhook.close();
+    else jest.spyOn(queue, 'put').mockRejectedValue(new Error('down'));
+    await expect(site.webhook.activity.replay(first!.id)).rejects.toMatchObject({ code });
+    expect((await site.webhook.activity.list({ action: 'add', state: 'done' })).length).toBe(1);
+  });
+
+  test('a webhook that is not known, or was not let in, is refused by name', async () => {
+    const { site } = await open();
+    await site.ping('add', '1', { access_key: 'wrong-wrong-wrong' });
+    const [rejected] = await site.webhook.activity.list();
+    for (const id of ['unknown', '', rejected!.id]) {
+      await expect(site.webhook.activity.replay(id)).rejects.toMatchObject({
+        code: 'INVALID_REQUEST',
+        errors: [{ parameter: 'id' }],
+      });
+    }
+  });
+});
+
 describe('inside the request', () => {
   test('a record tells what was asked for and what became of it', async () => {
     const scene = await open({ accessKey: { key: ACCESS_KEY, name: 'automations' } });

@@ -82,7 +82,10 @@ describe('authorize', () => {
     const seen: unknown[] = [];
     const site = await openSite({
       before: (app) =>
-        app.use((request, _response, next) => next(Object.assign(request, { user: 'Ann' }) && undefined)),
+        app.use((request, _response, next) => {
+          Object.assign(request, { user: 'Ann' });
+          next();
+        }),
       admin: { authorize: (request) => seen.push((request as { user?: string }).user) > 0 },
     });
     expect((await site.get('')).status).toBe(200);

@@ -78,7 +78,7 @@ export async function openSite(options: SiteOptions = {}): Promise<AdminSite> {
     logger: false,
     ...options.webhook,
   });
-  const module = options.express === 4 ? (express4 as unknown as typeof express) : express;
+  const module = options.express === 4 ? express4 : express;
   const app = module();
   app.use(webhook);
   options.before?.(app, module);

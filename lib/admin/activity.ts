@@ -60,6 +60,12 @@ function searchForm({ query, inside }: Visit): Html {
   const isNarrowed = ['action', 'outcome', 'code', 'from', 'to'].some((name) => textIn(query, name) !== '');
   return html`<form class="panel" method="get" role="search">
 <div class="fields-main"><label for="q">Who or what<small>A contact’s id, an email, a user’s id, or a correlation id</small></label><input id="q" name="q" type="search" value="${textIn(query, 'q')}" autocomplete="off"></div>
+<div class="actions">${select(
+    'state',
+    'State',
+    'all but rejected',
+    STATES.map((state) => [state, STATE_NAMES[state]]),
+  )}<button type="submit">Search</button><a href="activity">Clear</a></div>
 <details${isNarrowed ? new Html(' open') : ''}><summary>More</summary><div class="fields">
 ${select(
   'action',
@@ -77,12 +83,6 @@ ${input('code', 'Code')}
 ${input('from', 'From (UTC)', 'datetime-local')}
 ${input('to', 'To (UTC)', 'datetime-local')}
 </div></details>
-<div class="actions">${select(
-    'state',
-    'State',
-    'all but rejected',
-    STATES.map((state) => [state, STATE_NAMES[state]]),
-  )}<button type="submit">Search</button><a href="activity">Clear</a></div>
 </form>`;
 }
 

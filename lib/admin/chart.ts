@@ -1,7 +1,7 @@
 // The chart of webhooks over time: bars that need no script, and the same numbers as a table.
 import type { ActivityCount, ActivityRange } from '../activity/activity-log';
-import { html, type Html } from '../html';
-import { count, moment } from './words';
+import { html, type Content, type Html } from '../html';
+import { count, duration, moment } from './words';
 
 /** What a bar is made of, from below. */
 const PARTS = [
@@ -12,38 +12,35 @@ const PARTS = [
 ] as const;
 
 const WIDTH = 720;
-const HEIGHT = 180;
-const BOTTOM = 24;
-const LEFT = 44;
+const HEIGHT = 160;
 
 /** How many webhooks that were let in there were, by where they stand now. */
 export function chart(counts: readonly ActivityCount[], range: ActivityRange): Html {
   const steps = stepsOf(counts, range);
   const most = Math.max(1, ...steps.map(({ total }) => total));
   const sum = steps.reduce((all, { total }) => all + total, 0);
-  const width = (WIDTH - LEFT) / steps.length;
-  const scale = (HEIGHT - BOTTOM - 12) / most;
-  const bars = steps.map(({ values }, index) => {
-    let y = HEIGHT - BOTTOM;
-    return PARTS.map(([state]) => {
-      const height = (values.get(state) ?? 0) * scale;
-      y -= height;
-      if (height === 0) return undefined;
-      const x = LEFT + index * width + width * 0.12;
-      return html`<rect class="${state}" x="${x.toFixed(1)}" y="${y.toFixed(1)}" width="${(width * 0.76).toFixed(1)}" height="${height.toFixed(1)}"></rect>`;
-    });
-  });
-  const base = HEIGHT - BOTTOM;
-  const first = moment(range.from);
-  const last = moment(range.to);
-  return html`<svg class="chart" viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${count(sum, 'webhook')} over time; the table below has the numbers.">
-<line x1="${LEFT}" y1="${base}" x2="${WIDTH}" y2="${base}"></line><line x1="${LEFT}" y1="12" x2="${WIDTH}" y2="12"></line>
-<text x="${LEFT - 6}" y="16" text-anchor="end">${most}</text><text x="${LEFT - 6}" y="${base}" text-anchor="end">0</text>
-${bars}
-</svg>
-<p class="muted">From ${first} to ${last}.</p>
+  const step = duration(range.stepMs);
+  const label = `${count(sum, 'webhook')} over time; the numbers are below.`;
+  return html`<svg class="chart" viewBox="0 0 ${WIDTH} ${HEIGHT}" preserveAspectRatio="none" role="img" aria-label="${label}">${steps.map((each, index) => bar(each, index, { most, of: steps.length }))}</svg>
+<p class="muted">From ${moment(range.from)} to now, a bar for each ${step.replace(/^1 /, '')}; the highest is ${most}.</p>
 <ul class="legend">${PARTS.map(([state, words]) => html`<li><svg viewBox="0 0 10 10" aria-hidden="true"><rect class="${state}" width="10" height="10"></rect></svg> ${words}</li>`)}</ul>
 <details><summary>The numbers</summary>${table(steps)}</details>`;
+}
+
+function bar(
+  { values }: Step,
+  index: number,
+  { most, of }: { most: number; of: number },
+): readonly Content[] {
+  const width = WIDTH / of;
+  const x = (index + 0.1) * width;
+  let y = HEIGHT;
+  return PARTS.map(([state]) => {
+    const height = ((values.get(state) ?? 0) * HEIGHT) / most;
+    y -= height;
+    if (height === 0) return undefined;
+    return html`<rect class="${state}" x="${x.toFixed(1)}" y="${y.toFixed(1)}" width="${(width * 0.8).toFixed(1)}" height="${height.toFixed(1)}"></rect>`;
+  });
 }
 
 interface Step {

@@ -82,7 +82,7 @@ function attention({ inside }: Visit, counts: Counts, queue: Queue): Html {
   else if (queue !== undefined) {
     if (queue.dead > 0)
       findings.push(
-        html`<a href="dead-letters">${count(queue.dead, 'webhook was', 'webhooks were')} given up</a> and wait for somebody to look.`,
+        html`<a href="dead-letters">${count(queue.dead, 'webhook was', 'webhooks were')} given up</a>: somebody has to look why.`,
       );
     const waited = queue.oldestWaiting === null ? 0 : Date.now() - queue.oldestWaiting.getTime();
     if (waited > LONG_WAIT_MS)

@@ -8,7 +8,7 @@ export const STYLE = `
 @media (prefers-color-scheme: dark) { :root { --text: #e9ebee; --muted: #a9b1ba; --back: #16191d; --panel: #20252b; --line: #444c55;
   --accent: #7cb8f5; --on-accent: #10202f; --good: #79d29b; --warn: #f0bd6a; --bad: #ff9a92; --bar-done: #4fae78; --bar-waiting: #d9a33a;
   --bar-failed: #ee6a60; --bar-dead: #ffb3ad; } }
-* { box-sizing: border-box; }
+* { box-sizing: border-box; } [hidden] { display: none !important; }
 body { margin: 0; background: var(--back); color: var(--text); font: 16px/1.5 system-ui, sans-serif; overflow-wrap: anywhere; }
 a { color: var(--accent); } a:focus-visible, button:focus-visible, input:focus-visible, select:focus-visible, summary:focus-visible,
 main:focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; border-radius: .2rem; }
@@ -26,7 +26,7 @@ p { margin: .5rem 0; } ul, ol { padding-left: 1.25rem; } code, pre { font: .9em 
 pre { background: var(--panel); border: 1px solid var(--line); border-radius: .4rem; padding: .75rem; white-space: pre-wrap; }
 .muted { color: var(--muted); } .good { color: var(--good); } .warn { color: var(--warn); } .bad { color: var(--bad); }
 .panel { background: var(--panel); border-radius: .5rem; padding: 1rem; margin: 1rem 0; }
-.notice { border-left: 4px solid var(--accent); padding: .25rem .75rem; margin: 1rem 0; } .notice.bad { border-color: var(--bad); }
+.notice { border-left: 4px solid var(--accent); padding: .25rem .75rem; margin: 1rem 0; color: var(--text); } .notice h2 { margin-top: 0; } .notice.bad { border-color: var(--bad); }
 .notice.good { border-color: var(--good); }
 button, .button { font: inherit; font-weight: 600; padding: .5rem .9rem; border: 1px solid var(--accent); border-radius: .4rem;
   background: var(--accent); color: var(--on-accent); cursor: pointer; text-decoration: none; display: inline-block; }
@@ -37,24 +37,22 @@ input, select { font: inherit; color: var(--text); background: var(--back); bord
 form.fields { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(13rem, 100%), 1fr)); gap: .75rem 1rem; align-items: end; }
 form.fields .wide { grid-column: 1 / -1; }
 .actions { display: flex; flex-wrap: wrap; gap: .5rem; align-items: center; }
-.figures { display: grid; grid-template-columns: repeat(auto-fill, minmax(8.5rem, 1fr)); gap: .75rem; margin: 1rem 0; }
-.figures > div { background: var(--panel); border-radius: .5rem; padding: .75rem; } .figures dt { color: var(--muted); }
+.figures { display: grid; grid-template-columns: repeat(auto-fill, minmax(7.25rem, 1fr)); gap: .75rem; margin: 1rem 0; }
+.figures > div { background: var(--panel); border-radius: .5rem; padding: .75rem; } .figures dt { color: var(--muted); font-weight: 400; }
 .figures dd { margin: 0; font-size: 1.5rem; font-weight: 700; line-height: 1.2; }
 .list { list-style: none; margin: 1rem 0; padding: 0; border-top: 1px solid var(--line); }
 .list > li { border-bottom: 1px solid var(--line); padding: .6rem 0; display: grid; gap: .1rem 1rem;
   grid-template-columns: 13rem 7rem 1fr auto; align-items: baseline; }
 .list > li > .detail { grid-column: 3 / -1; margin: 0; }
-.facts { margin: 0; border-top: 1px solid var(--line); }
-.facts > div { display: grid; grid-template-columns: 12rem 1fr; gap: .25rem 1rem; padding: .5rem 0; border-bottom: 1px solid var(--line); }
+dl { margin: 0; } .facts { border-top: 1px solid var(--line); }
+dl:not(.figures) > div { display: grid; grid-template-columns: 12rem 1fr; gap: .25rem 1rem; padding: .5rem 0; border-bottom: 1px solid var(--line); }
 dt { font-weight: 600; } dd { margin: 0; }
 table { border-collapse: collapse; } th, td { text-align: left; padding: .25rem 1rem .25rem 0; border-bottom: 1px solid var(--line); }
 td.number, th.number { text-align: right; }
 .scroll { overflow-x: auto; }
-.chart { display: block; width: 100%; height: auto; margin: .5rem 0; } .chart text { fill: var(--muted); font: 12px system-ui, sans-serif; }
-.chart line { stroke: var(--line); } .done { fill: var(--bar-done); } .waiting { fill: var(--bar-waiting); } .failed { fill: var(--bar-failed); }
+.chart { display: block; width: 100%; height: 10rem; margin: .5rem 0; border-bottom: 1px solid var(--line); background: var(--panel); } .done { fill: var(--bar-done); } .waiting { fill: var(--bar-waiting); } .failed { fill: var(--bar-failed); }
 .dead { fill: var(--bar-dead); }
 .legend { display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; list-style: none; padding: 0; margin: 0; } .legend svg { width: .8rem; height: .8rem; }
 .visually-hidden { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
-@media (max-width: 46rem) { .list > li, .facts > div { grid-template-columns: 1fr; } .list > li > .detail { grid-column: 1; }
-  .chart text { font-size: 22px; } }
+@media (max-width: 46rem) { .list > li, dl:not(.figures) > div { grid-template-columns: 1fr; } .list > li > .detail { grid-column: 1; } }
 `;

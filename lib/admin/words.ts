@@ -40,7 +40,7 @@ export function standing(record: ActivityRecord): { readonly words: string; read
         : { words: 'tried again later', mood: 'warn' };
     case 'done': {
       const words = `${outcome ?? 'done'}${reason === null ? '' : `: ${SKIPPED[reason] ?? reason}`}`;
-      return { words: dryRun ? `looked: ${words}` : words, mood: reason === null ? 'good' : 'warn' };
+      return { words: dryRun ? `looked: ${words}` : words, mood: reason === null ? 'good' : 'muted' };
     }
     case 'failed':
       return { words: 'failed', mood: 'bad' };

@@ -31,6 +31,58 @@ async function listed(contacts: AsyncIterable<Contact>): Promise<string[]> {
   return ids;
 }
 
+describe('for people who look for somebody', () => {
+  test('contacts are found by email, whatever its case, the smallest id first', async () => {
+    const client = await setUp();
+    const [first, second] = [1, 2].map(() => sandbox.addContact({ email: 'Mary@Example.com' }));
+    sandbox.addContact({ email: 'mary@example.com.evil.example' });
+    sandbox.clearCalls();
+    expect(await client.findContactIds(' mary@example.COM ')).toEqual([first, second]);
+    expect(await client.findContactIds('nobody@example.com')).toEqual([]);
+    // Nothing but whose they are is asked for.
+    expect(sandbox.callCount(READ)).toBe(2);
+    expect(sandbox.calls.map(({ query }) => query.listFields)).toEqual([
+      'id,email,contact_cat,dlm',
+      'id,email,contact_cat,dlm',
+    ]);
+  });
+
+  test('a server that ignores the condition does not make everybody the one who is looked for', async () => {
+    const client = await setUp();
+    const row = (id: string, email: string | null) => ({ id, email, contact_cat: '', dlm: '1' });
+    sandbox.fail({
+      ...READ,
+      with: {
+        status: 200,
+        body: { code: 0, data: [row('1', 'joe@example.com'), row('2', null)], account_id: 1 },
+      },
+    });
+    expect(await client.findContactIds('mary@example.com')).toEqual([]);
+  });
+
+  test('an account that is down is no account without the contact', async () => {
+    const client = await setUp();
+    sandbox.fail({ with: 'unauthorized', times: Infinity });
+    await expect(client.findContactIds('mary@example.com')).rejects.toMatchObject({
+      code: 'CRM_UNAUTHORIZED',
+    });
+  });
+
+  test('the page of a contact, and what is left of the calls', async () => {
+    const client = await setUp({ rateLimit: { limit: 50, windowMs: 60_000 } });
+    expect(client.contactUrl('42')).toBe('https://app.ontraport.com/#!/contact/edit&id=42');
+    expect(client.budget()).toEqual({ limit: 180, used: 0, windowMs: 60_000 });
+    const [id] = addContacts(1) as [string];
+    await client.getContacts([id]);
+    sandbox.spendCalls(10);
+    await client.getContacts([id]);
+    const { limit, used } = client.budget();
+    expect(limit).toBe(50);
+    expect(used).toBeGreaterThanOrEqual(12);
+    expect(used).toBeLessThanOrEqual(14);
+  });
+});
+
 describe('getContacts', () => {
   test('decodes by the metadata of the account', async () => {
     const client = await setUp({ seed: true }, { timeZone: 'America/Los_Angeles' });

@@ -6,13 +6,16 @@ import {
   wpFusionWebhook,
   type Activity,
   type ActivityAttempt,
+  type ActivityCount,
   type ActivityEntry,
   type ActivityFilter,
   type ActivityLog,
+  type ActivityRange,
   type ActivityRecord,
   type ActivityState,
   type BudgetStore,
   type Contact,
+  type CrmBudget,
   type CrmClient,
   type DeadJob,
   type DeadLetters,
@@ -52,6 +55,10 @@ class CountingLog implements ActivityLog {
 
   list(log: string, filter: ActivityFilter): Promise<readonly ActivityRecord[]> {
     return this.#memory.list(log, filter);
+  }
+
+  counts(log: string, range: ActivityRange): Promise<readonly ActivityCount[]> {
+    return this.#memory.counts(log, range);
   }
 
   get(log: string, id: string): Promise<ActivityRecord | null> {
@@ -181,6 +188,9 @@ const crm: CrmClient = {
   getContacts: async (ids) =>
     new Map(CONTACTS.filter(({ id }) => ids.includes(id)).map((one) => [one.id, one])),
   updateContact: async () => undefined,
+  findContactIds: async (email) => CONTACTS.filter((one) => one.email === email).map(({ id }) => id),
+  contactUrl: (id) => `https://crm.example.com/contacts/${id}`,
+  budget: (): CrmBudget => ({ limit: 100, used: 0, windowMs: 60_000 }),
   async *listContacts() {
     yield* CONTACTS;
   },

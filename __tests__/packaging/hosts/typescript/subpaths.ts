@@ -7,7 +7,10 @@ import {
   type PublicUser,
   type UserRepository,
   type WebhookQueue,
+  type WebhookRequest,
+  type WpFusionWebhook,
 } from 'wp-fusion-webhook';
+import { wpFusionAdmin, type WpFusionAdminOptions } from 'wp-fusion-webhook/admin';
 import {
   BullMqWebhookQueue,
   type BullMqTelemetry,
@@ -126,6 +129,14 @@ const text: MailText = ({ user, loginUrl }: WelcomeMail) => `${escapeHtml(user.u
 const mail: SmtpNotifierOptions = { transport, from, loginUrl: 'https://example.com/login', text };
 const smtp: SmtpOptions = { host: 'smtp.example.com', auth: { user: 'u', pass: process.env.SMTP_PASSWORD } };
 
+// The admin page
+
+interface Staff extends WebhookRequest {
+  readonly isStaff?: boolean;
+}
+const admin: WpFusionAdminOptions<Staff> = { authorize: ({ isStaff }) => isStaff === true, inspect: true };
+const mountAdmin = (webhook: WpFusionWebhook): unknown => wpFusionAdmin(webhook, admin);
+
 // The suites
 
 const names: string[] = [];
@@ -170,6 +181,7 @@ async function main(): Promise<void> {
   assert.throws(() => openQueue({} as KnexLike), /must be a Knex instance/);
   // Neither BullMQ nor nodemailer is installed here.
   assert.throws(() => openOnRedis(redis), /npm install bullmq ioredis/);
+  assert.throws(() => mountAdmin({} as WpFusionWebhook), /must be what wpFusionWebhook/);
   const user: PublicUser = {
     ...{ id: '1', contactId: '7', email: 'mary@example.com', username: 'mary', role: 'subscriber' },
     ...{ tags: [], meta: {} },

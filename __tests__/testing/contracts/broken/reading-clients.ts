@@ -494,6 +494,14 @@ export const reading: BrokenClients = {
     },
     caughtBy: ['getContacts, as it is now › reads at the same time give each caller what it asked for'],
   },
+  'a search by email that finds everybody': {
+    Client: class extends Client {
+      findContactIds = async () => [...this.crm.rows.keys()];
+    },
+    caughtBy: [
+      'findContactIds, where there is one › finds the contacts with an email, whatever its case, and nobody else',
+    ],
+  },
   'a signal that reads ignore': {
     Client: class extends Client {
       override getContacts(ids: readonly string[], options: ReadOptions = {}) {

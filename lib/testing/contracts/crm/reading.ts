@@ -292,6 +292,28 @@ export function reading(suite: Suite<Stage>, settings: Settings): void {
     });
   });
 
+  suite.group('findContactIds, where there is one', () => {
+    suite.test('finds the contacts with an email, whatever its case, and nobody else', async (stage) => {
+      const { client } = stage;
+      if (client.findContactIds === undefined) return;
+      const id = await stage.add('mary');
+      await stage.add('mary-ann');
+      for (const email of ['mary@example.com', 'MARY@example.com']) {
+        const found: unknown = await client.findContactIds(email);
+        expectSame(
+          found,
+          [id],
+          `findContactIds(${shown(email)}) gives the ids of the contacts that have it, as a list.`,
+        );
+      }
+      expectSame(
+        await client.findContactIds('nobody@example.com'),
+        [],
+        'An email that nobody has is no error.',
+      );
+    });
+  });
+
   suite.group('getContacts, as it is now', () => {
     suite.test('a read after a write sees what was written', async (stage) => {
       const id = await stage.add('mary', { value: 'before' });
