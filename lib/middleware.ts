@@ -23,6 +23,7 @@ import { redact, Secrets } from './redact';
 import { Reporter, type DescribedFailure } from './reporter';
 import type { Result } from './result';
 import { Instruments } from './telemetry/instruments';
+import { apart } from './telemetry/spans';
 import { answering, onErrand, type Tell } from './telemetry/webhooks';
 import { guardRepository } from './users/guard';
 import { Authenticator } from './webhook/authenticate';
@@ -554,8 +555,9 @@ export function wpFusionWebhook(options: WpFusionWebhookOptions): WpFusionWebhoo
     [INSIDE]: inside,
     close,
     activity,
-    reconcile: (options: ReconcileOptions = {}) => walker.reconcile(options),
-    importContacts: (options: ImportOptions) => walker.importContacts(options),
+    // Too much for one trace: a walk is part of none, and what it does for a contact is one of its own.
+    reconcile: (options: ReconcileOptions = {}) => apart(() => walker.reconcile(options)),
+    importContacts: (options: ImportOptions) => apart(() => walker.importContacts(options)),
     deadLetters,
     queueCounts: async () => requireQueue().counts(name),
     on: (name: string, listener: (event: never) => unknown) => {

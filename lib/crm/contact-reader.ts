@@ -2,7 +2,7 @@
 // No cache: a read is only ever answered by a call that started after it was asked for.
 
 import { codeOf, WpFusionError } from '../errors';
-import { asPartOf, here, inSharedSpan, type Place } from '../telemetry/spans';
+import { asPartOf, here, inSharedSpan, type Attributes, type Place } from '../telemetry/spans';
 import { AbortListeners } from './abort-listeners';
 import type { Contact, FieldValue, ReadOptions } from './client';
 
@@ -247,7 +247,7 @@ export class ContactReader {
       const call = (): ReturnType<ContactReaderOptions['fetch']> =>
         this.#fetch(ids, { fields, signal: batch.controller.signal });
       const places = [...batch.waiters].map(({ place }) => place);
-      const attributes = { 'wp_fusion_webhook.contact_count': ids.length };
+      const attributes = (): Attributes => ({ 'wp_fusion_webhook.contact_count': ids.length });
       const contacts = await (this.#span === undefined
         ? asPartOf(places, call)
         : inSharedSpan(this.#span, attributes, places, call));

@@ -40,7 +40,11 @@ const WORK_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 
 /** A webhook waits for a moment, or for a CRM that is down for a day. */
 const WAIT_SECONDS = [0.01, 0.05, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 14_400, 86_400];
 
-const meterOfSite = (): Meter | undefined => api?.metrics.getMeter(SCOPE, VERSION);
+/** What the site measures with; `undefined` where it has set nothing up by now. */
+function meterOfSite(): Meter | undefined {
+  const meter = api?.metrics.getMeter(SCOPE, VERSION);
+  return meter === api?.createNoopMeter() ? undefined : meter;
+}
 
 /** The metrics of one middleware. Without OpenTelemetry they are none. */
 export class Instruments {

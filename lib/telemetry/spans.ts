@@ -1,5 +1,5 @@
 // Spans: work that is told to OpenTelemetry, in the trace that it belongs to. Where nobody listens the work is all that is done.
-import type { Attributes, Context, Link, Span } from '@opentelemetry/api';
+import type { Attributes, Context, Link, Span, Tracer } from '@opentelemetry/api';
 import { api, SCOPE, VERSION } from './api';
 
 export type { Attributes, Span };
@@ -14,7 +14,8 @@ export type Place = Context | undefined;
 export interface SpanOptions {
   /** Whether it is a call to somebody else, or a message on its way out or in; else it is work within the process. */
   readonly kind?: 'client' | 'producer' | 'consumer' | undefined;
-  readonly attributes?: Attributes | undefined;
+  /** Asked for only where somebody listens. */
+  readonly attributes?: (() => Attributes) | undefined;
   /** What it is part of; else the span that is active. */
   readonly parent?: Place;
   /** Whatever else it has to do with. */
@@ -24,18 +25,32 @@ export interface SpanOptions {
 /** What an error's code looks like. Anything else could be anything, a secret too. */
 const CODE = /^[A-Z][A-Z0-9_]{0,59}$/;
 
-/** Begins a span; `undefined` without OpenTelemetry. Whoever begins it ends it. */
+/** Who listens; `undefined`: nobody, and nothing is to be prepared. */
+function listener(): Tracer | undefined {
+  const provider = api?.trace.getTracerProvider();
+  if (api === undefined || provider === undefined) return undefined;
+  // Until the site has set up an SDK, the provider that everybody gets has nobody to hand on to.
+  return provider instanceof api.ProxyTracerProvider
+    ? provider.getDelegateTracer(SCOPE, VERSION)
+    : provider.getTracer(SCOPE, VERSION);
+}
+
+/** Whether anybody listens to spans. */
+export const isListening = (): boolean => listener() !== undefined;
+
+/** Begins a span; `undefined` where nobody listens. Whoever begins it ends it. */
 export function beginSpan(name: string, options: SpanOptions): Span | undefined {
-  if (api === undefined) return undefined;
-  const { kind, attributes = {}, parent = api.context.active(), links = [] } = options;
+  const tracer = listener();
+  if (api === undefined || tracer === undefined) return undefined;
+  const { kind, attributes, parent = api.context.active(), links = [] } = options;
   const { CONSUMER, PRODUCER, CLIENT, INTERNAL } = api.SpanKind;
   const kinds = { consumer: CONSUMER, producer: PRODUCER, client: CLIENT };
   const details = {
     kind: kind === undefined ? INTERNAL : kinds[kind],
-    attributes,
+    attributes: attributes?.() ?? {},
     links: links.flatMap(linkTo),
   };
-  return api.trace.getTracer(SCOPE, VERSION).startSpan(name, details, parent);
+  return tracer.startSpan(name, details, parent);
 }
 
 /** Runs `work` in a span, which is active meanwhile: also for what the site's own code does in it. */
@@ -47,7 +62,7 @@ export function inSpan<Value>(
   const span = beginSpan(name, options);
   if (api === undefined || span === undefined) return work(undefined);
   const place = api.trace.setSpan(options.parent ?? api.context.active(), span);
-  return api.context.with(place, () => (span.isRecording() ? toTheEnd(span, work) : work(span)));
+  return api.context.with(place, () => toTheEnd(span, work));
 }
 
 async function toTheEnd<Value>(span: Span, work: (span: Span) => Promise<Value>): Promise<Value> {
@@ -98,11 +113,11 @@ export function asPartOf<Value>([first]: readonly Place[], work: () => Value): V
  */
 export function inSharedSpan<Value>(
   name: string,
-  attributes: Attributes,
+  attributes: () => Attributes,
   places: readonly Place[],
   work: () => Promise<Value>,
 ): Promise<Value> {
-  if (api === undefined) return work();
+  if (!isListening()) return work();
   const parent = places.find(isRecorded) ?? places[0];
   const links = [...new Set(places)].filter((place) => place !== parent);
   return inSpan(name, { attributes, parent, links }, (span) => {
@@ -118,9 +133,11 @@ export function inSharedSpan<Value>(
 
 /** The trace that is under way, to be taken along; `undefined` where there is none. Without baggage, which is the site's own. */
 export function traceHere(): Trace | undefined {
-  if (api === undefined) return undefined;
+  const place = api?.context.active();
+  if (api === undefined || place === undefined || api.trace.getSpanContext(place) === undefined)
+    return undefined;
   const trace: Record<string, string> = {};
-  api.propagation.inject(api.propagation.deleteBaggage(api.context.active()), trace);
+  api.propagation.inject(api.propagation.deleteBaggage(place), trace);
   return Object.keys(trace).length === 0 ? undefined : trace;
 }
 

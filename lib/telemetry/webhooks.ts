@@ -8,6 +8,7 @@ import {
   hasFailed,
   here,
   inSpan,
+  isListening,
   nowhere,
   placeOf,
   traceHere,
@@ -58,7 +59,7 @@ export function answering(
 ): Promise<void> {
   const startedAt = performance.now();
   let known: Facts = {};
-  return inSpan(OURS, { attributes: { [`${OURS}.name`]: name } }, async (span) => {
+  return inSpan(OURS, { attributes: () => ({ [`${OURS}.name`]: name }) }, async (span) => {
     await work((facts) => {
       known = { ...known, ...facts };
       if (facts.action !== undefined) span?.updateName(`${OURS} ${facts.action}`);
@@ -74,7 +75,7 @@ export function onErrand<Value>(
   facts: Facts & { readonly action: string },
   work: () => Promise<Value>,
 ): Promise<Value> {
-  const attributes = { [`${OURS}.name`]: name, ...attributesOf(facts) };
+  const attributes = (): Attributes => ({ [`${OURS}.name`]: name, ...attributesOf(facts) });
   return inSpan(`${OURS} ${facts.action}`, { attributes }, work);
 }
 
@@ -84,7 +85,7 @@ export function sending(
   facts: Facts,
   store: (trace: Trace | undefined) => Promise<string>,
 ): Promise<string> {
-  const attributes = { ...messaging(name, 'send'), ...attributesOf(facts) };
+  const attributes = (): Attributes => ({ ...messaging(name, 'send'), ...attributesOf(facts) });
   return inSpan(`send ${destinationOf(name)}`, { kind: 'producer', attributes }, async (span) => {
     const id = await store(traceHere());
     span?.setAttribute('messaging.message.id', id);
@@ -101,7 +102,7 @@ export async function processing(
   delivery: Delivery,
   work: (tell: Tell) => Promise<void>,
 ): Promise<void> {
-  if (api === undefined) {
+  if (!isListening()) {
     await work(() => undefined);
     return;
   }
@@ -119,10 +120,10 @@ export async function processing(
   const options = {
     kind: 'consumer',
     parent,
-    attributes: {
+    attributes: () => ({
       ...(main && attributes(main)),
       ...(jobs.length > 1 ? { 'messaging.batch.message_count': jobs.length } : {}),
-    },
+    }),
     // One that was brought in another trace is no part of its own.
     links: messages
       .filter((one) => one !== main || traceIdIn(one.place) !== traceIdIn(parent))
@@ -135,7 +136,12 @@ export async function processing(
       const { place } = other;
       if (place === undefined) continue;
       spans.push(
-        beginSpan(title, { kind: 'consumer', parent: place, attributes: attributes(other), links: [here()] }),
+        beginSpan(title, {
+          kind: 'consumer',
+          parent: place,
+          attributes: () => attributes(other),
+          links: [here()],
+        }),
       );
     }
     try {

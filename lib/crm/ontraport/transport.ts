@@ -186,13 +186,13 @@ export class Transport {
     attempt: number,
     work: (answered: (status: number) => void) => Promise<Outcome | Failure>,
   ): Promise<Outcome | Failure> {
-    const attributes = {
+    const attributes = (): Attributes => ({
       ...this.#server,
       'http.request.method': call.method,
       'url.full': `${this.#url}${call.path}`,
       'url.template': call.path,
       ...(attempt === 1 ? {} : { 'http.request.resend_count': attempt - 1 }),
-    };
+    });
     return inSpan(nameOf(call), { kind: 'client', attributes }, async (span) => {
       let status: number | undefined;
       const outcome = await work((one) => (status = one));
