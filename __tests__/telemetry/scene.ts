@@ -2,7 +2,12 @@
 import { context, metrics, propagation, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
 import { CompositePropagator, W3CBaggagePropagator, W3CTraceContextPropagator } from '@opentelemetry/core';
-import { MeterProvider, MetricReader } from '@opentelemetry/sdk-metrics';
+import {
+  AggregationTemporality,
+  InstrumentType,
+  MeterProvider,
+  MetricReader,
+} from '@opentelemetry/sdk-metrics';
 import {
   BasicTracerProvider,
   InMemorySpanExporter,
@@ -15,8 +20,24 @@ import { WORKER_TIMING } from '../../lib/options';
 
 const exporter = new InMemorySpanExporter();
 
-/** Collects when a test asks for it. */
+/** In which order spans began: their times are too coarse to tell. */
+const order = new Map<string, number>();
+class Ordered extends SimpleSpanProcessor {
+  override onStart(span: ReadableSpan): void {
+    order.set(span.spanContext().spanId, order.size);
+  }
+}
+
+/** Collects when a test asks for it. Of what is asked for at that moment it shows only what was answered then. */
 class Reader extends MetricReader {
+  constructor() {
+    super({
+      aggregationTemporalitySelector: (type) =>
+        type === InstrumentType.OBSERVABLE_GAUGE
+          ? AggregationTemporality.DELTA
+          : AggregationTemporality.CUMULATIVE,
+    });
+  }
   protected override async onForceFlush(): Promise<void> {}
   protected override async onShutdown(): Promise<void> {}
 }
@@ -31,9 +52,7 @@ export function setUp(): void {
       propagators: [new W3CTraceContextPropagator(), new W3CBaggagePropagator()],
     }),
   );
-  trace.setGlobalTracerProvider(
-    new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] }),
-  );
+  trace.setGlobalTracerProvider(new BasicTracerProvider({ spanProcessors: [new Ordered(exporter)] }));
   reader = new Reader();
   metrics.setGlobalMeterProvider(new MeterProvider({ readers: [reader] }));
 }
@@ -51,14 +70,9 @@ export function tearDown(): void {
 
 /** The spans that have ended, in the order they began. */
 export const spans = (): ReadableSpan[] =>
-  exporter
-    .getFinishedSpans()
-    .map((span, index) => ({ span, index }))
-    .sort((one, other) => begun(one.span) - begun(other.span) || other.index - one.index)
-    .map(({ span }) => span);
+  [...exporter.getFinishedSpans()].sort((one, other) => rankOf(one) - rankOf(other));
 
-const begun = ({ startTime: [seconds, nanoseconds] }: ReadableSpan): number =>
-  (seconds % 100_000) * 1e9 + nanoseconds;
+const rankOf = (span: ReadableSpan): number => order.get(span.spanContext().spanId) ?? Infinity;
 
 export const spansNamed = (name: string): ReadableSpan[] => spans().filter((span) => span.name === name);
 
