@@ -84,7 +84,7 @@ export function hasFailed(span: Span | undefined, code: string): void {
 }
 
 /** The code of an error, or of what it was caused by. */
-export function codeIn(error: unknown): string {
+function codeIn(error: unknown): string {
   const { code, cause } = (error ?? {}) as { code?: unknown; cause?: { code?: unknown } | null };
   return (
     [code, cause?.code].find((one): one is string => typeof one === 'string' && CODE.test(one)) ?? '_OTHER'
