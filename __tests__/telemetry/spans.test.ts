@@ -189,6 +189,19 @@ wp_fusion_webhook add ERROR type=CRM_UNAUTHORIZED
     expect(spans().map(({ status }) => status.message)).toEqual(spans().map(() => undefined));
   });
 
+  test('what another client of a CRM throws has no code that could be anything', async () => {
+    const thrown = Object.assign(new Error('password=hunter22'), { code: 'the-password-is-hunter22' });
+    const crm = { getContacts: () => Promise.reject(thrown), updateContact: () => Promise.reject(thrown) };
+    const site = await startProcess(await startSandbox(), undefined, { crm });
+    await site.ping('add', '1');
+    expect(tree(shortly)).toBe(
+      `
+wp_fusion_webhook add ERROR type=CRM_UNAVAILABLE
+  wp_fusion_webhook read contact ERROR type=_OTHER
+    wp_fusion_webhook.crm getContacts ERROR type=_OTHER contact_count=1`.trim(),
+    );
+  });
+
   test("a foreign error's code is not told, that of the storage is ours", async () => {
     class Users extends MemoryUserRepository {
       override findByContactId(): never {
@@ -331,6 +344,33 @@ wp_fusion_webhook update outcome=queued
     ${PROCESS} CONSUMER ERROR type=REPOSITORY_FAILED
     ${PROCESS} CONSUMER outcome=created`.slice(1),
     );
+  });
+
+  test('what is still owed is settled in the trace of its webhook', async () => {
+    let failures = 1;
+    const notifier = {
+      sendWelcome: async () => {
+        failures -= 1;
+        if (failures >= 0) throw new Error('The mail server is down.');
+      },
+    };
+    const { sandbox, site, queue, clock, processed } = await open({ notifier });
+    const id = sandbox.addContact({ email: 'mary@example.com' });
+    await site.ping('add', id, { send_notification: 'true' });
+    await until(() => processed.length === 1);
+    clock.advance(60_000);
+    await until(isEmpty(queue));
+    await site.close();
+    const [send] = spansNamed(SEND);
+    expect(
+      spansNamed(PROCESS).map(({ attributes, parentSpanContext }) => [
+        attributes['wp_fusion_webhook.action'],
+        parentSpanContext!.spanId,
+      ]),
+    ).toEqual([
+      ['add', send!.spanContext().spanId],
+      ['settle', send!.spanContext().spanId],
+    ]);
   });
 
   test('a worker that looks for more does not do that in the trace of a webhook', async () => {
