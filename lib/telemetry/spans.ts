@@ -25,14 +25,20 @@ export interface SpanOptions {
 /** What an error's code looks like. Anything else could be anything, a secret too. */
 const CODE = /^[A-Z][A-Z0-9_]{0,59}$/;
 
+/** The provider of the API itself, in whichever copy of it. */
+interface Handing {
+  readonly getDelegateTracer?: ((name: string, version: string) => Tracer | undefined) | undefined;
+}
+
 /** Who listens; `undefined`: nobody, and nothing is to be prepared. */
 function listener(): Tracer | undefined {
   const provider = api?.trace.getTracerProvider();
   if (api === undefined || provider === undefined) return undefined;
   // Until the site has set up an SDK, the provider that everybody gets has nobody to hand on to.
-  return provider instanceof api.ProxyTracerProvider
-    ? provider.getDelegateTracer(SCOPE, VERSION)
-    : provider.getTracer(SCOPE, VERSION);
+  const { getDelegateTracer } = provider as Handing;
+  return getDelegateTracer === undefined
+    ? provider.getTracer(SCOPE, VERSION)
+    : getDelegateTracer.call(provider, SCOPE, VERSION);
 }
 
 /** Whether anybody listens to spans. */
