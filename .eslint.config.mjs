@@ -94,6 +94,15 @@ export default tseslint.config(
     },
   },
   mayNotImport('errors.ts', ['.*']),
+  {
+    files: ['lib/telemetry/**/*.ts'],
+    rules: {
+      'no-restricted-imports': [
+        'error',
+        { patterns: [{ regex: '^\\.\\./', message: 'Everybody knows telemetry; it knows nobody.' }] },
+      ],
+    },
+  },
   mayNotImport('users/**/*.ts', [
     'queue',
     'actions',

@@ -22,6 +22,9 @@ import { BUILT_IN_ACTIONS, type Webhook } from './queue/webhook';
 import { redact, Secrets } from './redact';
 import { Reporter, type DescribedFailure } from './reporter';
 import type { Result } from './result';
+import { Instruments } from './telemetry/instruments';
+import { apart } from './telemetry/spans';
+import { answering, onErrand, type Tell } from './telemetry/webhooks';
 import { guardRepository } from './users/guard';
 import { Authenticator } from './webhook/authenticate';
 import { WebhookParser } from './webhook/parse';
@@ -184,13 +187,15 @@ export function wpFusionWebhook(options: WpFusionWebhookOptions): WpFusionWebhoo
   let end: Promise<void> | undefined;
 
   const secrets = new Secrets(keys);
-  const reporter = new Reporter(configuration, secrets);
+  const instruments = new Instruments(name);
+  const reporter = new Reporter(configuration, secrets, instruments);
   const { activityLog } = configuration;
   const recorder = activityLog && new Recorder({ log: activityLog, name, logger, secrets });
   const users = guardRepository(configuration.users, (hash) => secrets.addHash(hash));
   const contacts = new ContactReader({
     fetch: (ids, read) => crm.getContacts(ids, read),
     maxBatchSize: crm.maxBatchSize ?? 1,
+    span: 'wp_fusion_webhook.crm getContacts',
     trouble: () => crm.trouble?.(),
   });
   const budget = placeIn(queue, name, BUDGET_KEY);
@@ -204,6 +209,7 @@ export function wpFusionWebhook(options: WpFusionWebhookOptions): WpFusionWebhoo
     closed: closed.signal,
     secrets,
     emit: reporter.emit,
+    instruments,
   };
   const inbox =
     queue === undefined
@@ -230,7 +236,8 @@ export function wpFusionWebhook(options: WpFusionWebhookOptions): WpFusionWebhoo
   const walker = new Walker({
     site,
     positions: positionsOf(queue, name),
-    run: runErrand,
+    run: (errand, contactId, signal) =>
+      onErrand(name, { action: errand.action, contactId }, () => runErrand(errand, contactId, signal)),
     closing: closing.signal,
   });
   const door: Door = {
@@ -245,6 +252,10 @@ export function wpFusionWebhook(options: WpFusionWebhookOptions): WpFusionWebhoo
     isClosing: () => closing.signal.aborted,
   };
 
+  instruments.observe({
+    counts: queue === undefined ? undefined : () => queue.counts(name),
+    budget: crm.budget === undefined ? undefined : () => crm.budget?.(),
+  });
   void track(reporter.findings(configuration.users, 'REPOSITORY_FAILED', 'user storage'));
   void track(reporter.findings(queue, 'QUEUE_UNAVAILABLE', 'queue'));
 
@@ -260,12 +271,12 @@ export function wpFusionWebhook(options: WpFusionWebhookOptions): WpFusionWebhoo
     response: ServerResponse,
     next: (error?: unknown) => void,
   ): void => {
-    if (isWebhook(request)) void handle(request, response);
+    if (isWebhook(request)) void answering(name, instruments, (tell) => handle(request, response, tell));
     else next();
   };
 
   /** Answers one webhook. Never rejects. */
-  async function handle(request: WebhookRequest, response: ServerResponse): Promise<void> {
+  async function handle(request: WebhookRequest, response: ServerResponse, tell: Tell): Promise<void> {
     const answerBy = Date.now() + timeoutMs;
     const bodyDeadline = new AbortController();
     const timer = setTimeout(() => bodyDeadline.abort(), timeoutMs);
@@ -280,19 +291,22 @@ export function wpFusionWebhook(options: WpFusionWebhookOptions): WpFusionWebhoo
       const dryRun = webhook.dryRun || looksOnly;
       const { action, contactId } = webhook;
       trail.letIn(cleaned(webhook), permission.name, dryRun);
+      tell({ action, contactId, correlationId: trail.id, dryRun });
+      instruments.received(action, permission.name, dryRun);
       reporter.emit('webhook.received', { action, contactId, key: permission.name, dryRun });
       const isStored =
         inbox !== undefined && !dryRun && action !== 'test' && !configuration.actions.has(action);
       const result = isStored
         ? await storeAndAnswer(inbox, webhook, webhook.async ?? !page, answerBy, trail)
         : await answerInTime({ ...webhook, dryRun }, looksOnly, answerBy, trail);
+      tell({ outcome: result.outcome });
       // What comes out of a queue is told there.
       if (!isStored) done(result, { ...webhook, dryRun }, trail);
       const button = looksOnly && action !== 'test' && !webhook.dryRun;
       const { inspect } = permission;
       send(request, response, trail, answerResult(result, { page, dryRun, inspect, button }));
     } catch (error) {
-      send(request, response, trail, answerFailure(error, received?.webhook, page, trail));
+      send(request, response, trail, answerFailure(error, received?.webhook, page, trail, tell));
     } finally {
       clearTimeout(timer);
     }
@@ -419,9 +433,16 @@ export function wpFusionWebhook(options: WpFusionWebhookOptions): WpFusionWebhoo
   }
 
   /** The answer to a webhook that failed. What failed in the queue was told there. */
-  function answerFailure(thrown: unknown, webhook: Webhook | undefined, page: boolean, trail: Trail): Answer {
+  function answerFailure(
+    thrown: unknown,
+    webhook: Webhook | undefined,
+    page: boolean,
+    trail: Trail,
+    tell: Tell,
+  ): Answer {
     const { error, detail, known } =
       thrown instanceof ToldFailure ? reporter.describe(thrown.cause) : fail(thrown, webhook, trail);
+    tell({ correlationId: trail.id, code: error.code });
     const { action = null, contactId = null } = webhook ?? {};
     const errors = error.errors?.map(({ parameter, message }) => ({
       parameter,
@@ -443,6 +464,7 @@ export function wpFusionWebhook(options: WpFusionWebhookOptions): WpFusionWebhoo
         await recorder?.ended();
       };
       await within(patience, allEnded());
+      instruments.close();
       closed.abort();
       inbox?.close();
       // What was stopped just now gives its contacts back, so that another worker need not wait for the lease to run out.
@@ -534,8 +556,9 @@ export function wpFusionWebhook(options: WpFusionWebhookOptions): WpFusionWebhoo
     [INSIDE]: inside,
     close,
     activity,
-    reconcile: (options: ReconcileOptions = {}) => walker.reconcile(options),
-    importContacts: (options: ImportOptions) => walker.importContacts(options),
+    // Too much for one trace: a walk is part of none, and what it does for a contact is one of its own.
+    reconcile: (options: ReconcileOptions = {}) => apart(() => walker.reconcile(options)),
+    importContacts: (options: ImportOptions) => apart(() => walker.importContacts(options)),
     deadLetters,
     queueCounts: async () => requireQueue().counts(name),
     on: (name: string, listener: (event: never) => unknown) => {

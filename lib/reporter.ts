@@ -7,6 +7,7 @@ import type { Configuration } from './options';
 import type { Webhook } from './queue/webhook';
 import { describeError, redact, type Secrets } from './redact';
 import type { Result } from './result';
+import type { Instruments } from './telemetry/instruments';
 
 /** A failure in words that may be told. */
 export interface DescribedFailure {
@@ -27,6 +28,7 @@ export class Reporter {
   constructor(
     private readonly configuration: Pick<Configuration, 'logger' | 'name'>,
     private readonly secrets: Secrets,
+    private readonly instruments: Instruments,
   ) {}
 
   on(name: string, listener: (event: never) => unknown): void {
@@ -62,6 +64,7 @@ export class Reporter {
     const named = { action, contactId, userId, ...correlated(correlationId) };
     this.#log('info', { ...named, outcome, reason, dryRun }, `${action}: ${outcome}`);
     for (const { code, message } of warnings) this.#log('warn', { ...named, code }, message);
+    this.instruments.ended({ action, outcome });
     this.emit('webhook.processed', { action, contactId, outcome, reason, userId, warnings, dryRun });
   }
 
@@ -94,6 +97,7 @@ export class Reporter {
     const { action = null, contactId = null } = webhook ?? {};
     const code = codeOf({ code: given }) ?? 'INTERNAL_ERROR';
     const { status } = new WpFusionError(code, '');
+    this.instruments.ended({ action, code, willRetry });
     this.emit('webhook.failed', { action, contactId, code, status, detail, willRetry });
   }
 

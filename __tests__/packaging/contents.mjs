@@ -63,8 +63,8 @@ export function checkContents(packed, project) {
     for (const { fileName: specifier } of ts.preProcessFile(text, true, true).importedFiles) {
       if (specifier.startsWith('.')) continue;
       const name = /^(@[^/]+\/)?[^/]+/.exec(specifier)[0];
-      // A subpath may load its own optional peer, in code and in types that no host's compiler comes to.
-      const isOfSubpath = /dist.(bullmq|smtp|knex)./.test(file) && !seen.has(file);
+      // A subpath may load its own optional peer, and telemetry its API, in code and in types that no host's compiler comes to.
+      const isOfSubpath = /dist.(bullmq|smtp|knex|telemetry)./.test(file) && !seen.has(file);
       const isPeer = manifest.peerDependenciesMeta[name]?.optional && isOfSubpath;
       const isKnown =
         specifier.startsWith('node:') || name === PACKAGE || name in manifest.dependencies || isPeer;

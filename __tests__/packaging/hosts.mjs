@@ -188,8 +188,8 @@ const JEST = ['node_modules/jest/bin/jest.js', '--ci', '--runInBand'];
 const BANNER = `import { createRequire } from 'node:module';
 const require = createRequire(import.meta.url);`;
 
-/** What a package of the bundle loads where it is there, and does without where it is not: `debug`, for colours. */
-const TRIED_ONLY = new Set(['supports-color']);
+/** What a package of the bundle loads where it is there, and does without where it is not: `debug` for colours, ours for traces. */
+const TRIED_ONLY = new Set(['supports-color', '@opentelemetry/api']);
 
 /** Bundles with esbuild, which may not warn, and gives what the bundle still requires of packages. */
 async function bundle(project, entries, { format, outdir, external = [] }) {

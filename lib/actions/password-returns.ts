@@ -11,6 +11,7 @@ import type { ContactReader } from '../crm/contact-reader';
 import { asOurs, codeOf, WpFusionError } from '../errors';
 import type { Configuration } from '../options';
 import { describeError, type Secrets } from '../redact';
+import { inSpan } from '../telemetry/spans';
 import type { User, UserChanges, UserRepository } from '../users/repository';
 import { fingerprint, formatSyncState, parseSyncState, type SyncState } from '../users/sync-state';
 import { crmError } from './run';
@@ -165,10 +166,12 @@ export class PasswordReturns {
     const { field, usernameField } = returnPassword;
     await this.#step('return: about to write to the CRM');
     try {
-      await crm.updateContact(
-        contactId,
-        { [field]: password, ...(usernameField === undefined ? {} : { [usernameField]: username }) },
-        { signal: this.closed },
+      const fields = {
+        [field]: password,
+        ...(usernameField === undefined ? {} : { [usernameField]: username }),
+      };
+      await inSpan('wp_fusion_webhook.crm updateContact', {}, () =>
+        crm.updateContact(contactId, fields, { signal: this.closed }),
       );
     } catch (error) {
       throw crmError(error);

@@ -2,6 +2,7 @@
 // more calls to the CRM, what a living one is at; what a dead one was at is taken over soon.
 import { randomBytes } from 'node:crypto';
 import { Exchange, type SharedPlace } from '../exchange';
+import { apart } from '../telemetry/spans';
 
 /**
  * How often a process says that it is there, and after which silence it is gone, as parts of a lease: before the contacts of a
@@ -74,7 +75,7 @@ export class Presence {
 
   /** One after the other, so that the last word is the last one that was said. */
   #say(isHere: boolean): void {
-    this.#last = this.#last.then(() => this.#write(isHere)).catch(() => undefined);
+    this.#last = this.#last.then(() => apart(() => this.#write(isHere))).catch(() => undefined);
   }
 
   async #write(isHere: boolean): Promise<void> {

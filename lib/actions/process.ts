@@ -1,5 +1,5 @@
 // A webhook becomes a result: which action runs, and with what.
-import { WpFusionError } from '../errors';
+import { asOurs, WpFusionError } from '../errors';
 import { SETTLE, type Webhook } from '../queue/webhook';
 import type { Result } from '../result';
 import { add } from './add';
@@ -25,9 +25,14 @@ export class RunFailure extends Error {
 /** Processes one webhook. Throws {@link RunFailure} only. */
 export async function processWebhook(webhook: Webhook, site: Site, conditions: Conditions): Promise<Result> {
   const run = new Run(webhook, site, conditions);
+  const { action } = webhook;
+  const startedAt = performance.now();
   try {
-    return await dispatch(run);
+    const result = await dispatch(run);
+    site.instruments.ran(startedAt, { action, outcome: result.outcome });
+    return result;
   } catch (error) {
+    site.instruments.ran(startedAt, { action, code: asOurs(error).code });
     throw new RunFailure(error, run.secrets, run.contactReads);
   } finally {
     run.dispose();

@@ -5,6 +5,7 @@ import type { Ticket } from '../crm/contact-reader';
 import { fieldsToRead } from '../users/field-map';
 import { codeOf, WpFusionError } from '../errors';
 import type { Webhook } from '../queue/webhook';
+import { inSpan } from '../telemetry/spans';
 import type { Owed, Result, SkipReason, Warning, WarningCode } from '../result';
 import type { User } from '../users/repository';
 import { parseSyncState } from '../users/sync-state';
@@ -119,7 +120,9 @@ export class Run {
       const ticket = id === this.contactId ? this.#ticket : undefined;
       if (ticket !== undefined) this.#ticket = undefined;
       this.contactReads += 1;
-      const contact = await (ticket ?? this.site.contacts).read(id, { fields, signal: this.signal });
+      const contact = await inSpan('wp_fusion_webhook read contact', {}, () =>
+        (ticket ?? this.site.contacts).read(id, { fields, signal: this.signal }),
+      );
       this.#rememberPasswords(contact);
       return contact;
     } catch (error) {

@@ -3,6 +3,7 @@ import type { ContactReader } from '../crm/contact-reader';
 import type { WebhookEvents } from '../events';
 import type { Configuration } from '../options';
 import type { Secrets } from '../redact';
+import type { Instruments } from '../telemetry/instruments';
 import type { UserRepository } from '../users/repository';
 import type { PasswordReturns } from './password-returns';
 
@@ -17,5 +18,6 @@ export interface Site {
   readonly secrets: Secrets;
   /** Aborted when closing has waited long enough. */
   readonly closed: AbortSignal;
+  readonly instruments: Instruments;
   readonly emit: <Name extends keyof WebhookEvents>(name: Name, event: WebhookEvents[Name]) => void;
 }

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import type { Logger } from '../logger';
 import { describeError } from '../redact';
 import type { Result } from '../result';
+import { apart } from '../telemetry/spans';
 import type { ActivityAttempt, ActivityEntry, ActivityLog } from './activity-log';
 
 /** How long an entry waits for company. */
@@ -111,7 +112,8 @@ export class Recorder {
     const { log, name, logger, secrets } = this.#options;
     const entries = [...this.#rejected.splice(0), ...this.#waiting.splice(0, BATCH)];
     try {
-      await log.write(name, entries);
+      // For many webhooks: part of nobody's trace.
+      await apart(() => log.write(name, entries));
       if (this.#failures > 0) logger.info({ name }, 'The activity log is back.');
       this.#failures = 0;
     } catch (error) {

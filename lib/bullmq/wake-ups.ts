@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import type { Job, JobJson, Queue, RedisQueueBackend, Telemetry } from 'bullmq';
 import type { Job as WebhookJob } from '../queue/queue';
 import type { BullMq } from './bullmq';
+import { traceHere, type Trace } from '../telemetry/spans';
 import type { BullMqTelemetry } from './options';
 
 /** What a dashboard shows of a wake-up. */
@@ -144,13 +145,14 @@ export class WakeUps {
     });
   }
 
-  /** Begins a span of BullMQ's for work on a contact, where there is telemetry; gives what ends it. */
-  begin(wakeUp: WakeUp): (() => void) | undefined {
+  /** Begins a span of BullMQ's for work on a contact, where there is telemetry; gives what ends it, and the trace of what it does. */
+  begin(wakeUp: WakeUp): { readonly end: () => void; readonly trace: Trace | undefined } | undefined {
     if (!this.#isTraced) return undefined;
     const { SpanKind, TelemetryAttributes } = this.#bullMq;
     let end = (): void => undefined;
     const ended = new Promise<void>((resolve) => (end = resolve));
-    const { id, name, trace } = wakeUp;
+    const { id, name, trace: origin } = wakeUp;
+    let trace: Trace | undefined;
     const attributes = { [TelemetryAttributes.JobId]: id, [TelemetryAttributes.JobName]: name };
     void this.#queue.trace(
       SpanKind.CONSUMER,
@@ -158,11 +160,12 @@ export class WakeUps {
       this.#queue.name,
       (span) => {
         span?.setAttributes(attributes);
+        trace = traceHere();
         return ended;
       },
-      trace,
+      origin,
     );
-    return end;
+    return { end, trace };
   }
 
   #job(id: string): Job<WakeUpData> {

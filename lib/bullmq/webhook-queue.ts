@@ -376,9 +376,10 @@ export class BullMqWebhookQueue implements WebhookQueue {
       isAgain ? 1 : 0,
     ]);
     if (kind === 'taken') {
-      const end = wakeUps.begin(wakeUp);
-      if (end !== undefined) this.#spans.set(`${token} ${contactId}`, { end, begunAt: performance.now() });
-      return { contactId, token, jobs: jobsOf(rest) };
+      const span = wakeUps.begin(wakeUp);
+      if (span === undefined) return { contactId, token, jobs: jobsOf(rest) };
+      this.#spans.set(`${token} ${contactId}`, { end: span.end, begunAt: performance.now() });
+      return { contactId, token, jobs: jobsOf(rest), trace: span.trace };
     }
     if (kind === 'drop') {
       await this.#step('bull: wake-up too much');

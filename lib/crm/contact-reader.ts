@@ -2,6 +2,7 @@
 // No cache: a read is only ever answered by a call that started after it was asked for.
 
 import { codeOf, WpFusionError } from '../errors';
+import { asPartOf, here, inSharedSpan, type Attributes, type Place } from '../telemetry/spans';
 import { AbortListeners } from './abort-listeners';
 import type { Contact, FieldValue, ReadOptions } from './client';
 
@@ -11,6 +12,8 @@ export interface ContactReaderOptions {
   readonly fetch: (ids: readonly string[], options: ReadOptions) => Promise<ReadonlyMap<string, Contact>>;
   /** How many distinct ids one call may have. */
   readonly maxBatchSize: number;
+  /** The name of the span that tells of a call; default: none. */
+  readonly span?: string | undefined;
   /** How many calls may be under way at once; default 4. */
   readonly maxInFlight?: number | undefined;
   /** Milliseconds after which a call counts as slow, and no longer keeps the next one waiting; default 1000. */
@@ -50,6 +53,8 @@ interface Waiter {
   readonly id: string;
   readonly fields: readonly string[] | undefined;
   readonly since: number;
+  /** What the read is part of. */
+  readonly place: Place;
   batch: Batch | undefined;
   resolve(contact: Contact | undefined): void;
   reject(error: Error): void;
@@ -80,6 +85,7 @@ interface Batch {
  */
 export class ContactReader {
   readonly #fetch: ContactReaderOptions['fetch'];
+  readonly #span: string | undefined;
   readonly #trouble: () => Error | undefined;
   readonly #lingerMs: () => number;
   readonly #now: () => number;
@@ -101,6 +107,7 @@ export class ContactReader {
 
   constructor(options: ContactReaderOptions) {
     this.#fetch = options.fetch;
+    this.#span = options.span;
     this.#trouble = options.trouble ?? (() => undefined);
     this.#lingerMs = options.lingerMs ?? (() => 0);
     this.#now = options.now ?? (() => performance.now());
@@ -126,6 +133,7 @@ export class ContactReader {
         id,
         fields,
         since: this.#now(),
+        place: here(),
         batch: undefined,
         resolve: (contact) => {
           stopListening();
@@ -236,7 +244,13 @@ export class ContactReader {
 
   async #run(batch: Batch, ids: readonly string[], fields: readonly string[] | undefined): Promise<void> {
     try {
-      const contacts = await this.#fetch(ids, { fields, signal: batch.controller.signal });
+      const call = (): ReturnType<ContactReaderOptions['fetch']> =>
+        this.#fetch(ids, { fields, signal: batch.controller.signal });
+      const places = [...batch.waiters].map(({ place }) => place);
+      const attributes = (): Attributes => ({ 'wp_fusion_webhook.contact_count': ids.length });
+      const contacts = await (this.#span === undefined
+        ? asPartOf(places, call)
+        : inSharedSpan(this.#span, attributes, places, call));
       const given = new Set<string>();
       for (const waiter of batch.waiters) {
         const contact = contacts.get(waiter.id);

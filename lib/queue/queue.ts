@@ -17,6 +17,8 @@ export interface Job {
   readonly receivedAt: number;
   /** Tells this webhook from all others, in the log and in the activity log. */
   readonly correlationId?: string | undefined;
+  /** The trace that it was stored in: headers by which whoever works it off goes on with that. */
+  readonly trace?: Readonly<Record<string, string>> | undefined;
   /** Whether somebody waits for the result. */
   readonly awaited?: boolean | undefined;
   /** How often it has failed in the present way. Pauses do not count. */
@@ -49,6 +51,8 @@ export interface Lease {
 export interface TakenContact extends Lease {
   /** In the order they were put. Never empty. */
   readonly jobs: readonly StoredJob[];
+  /** The trace of the taking, where the queue has one of its own: the work is part of that. As in {@link Job}. */
+  readonly trace?: Readonly<Record<string, string>> | undefined;
 }
 
 /**

@@ -1,5 +1,6 @@
 // The host's repository, with every failure named: what is not one of the three known errors is REPOSITORY_FAILED.
 import { codeOf, WpFusionError } from '../errors';
+import { inSpan } from '../telemetry/spans';
 import { comparisonKey } from './normalize';
 import type { PublicUser, User, UserChanges, UserRepository } from './repository';
 
@@ -16,7 +17,9 @@ const UNIQUE_FIELDS: readonly unknown[] = ['contactId', 'email', 'username'];
 
 /** Wraps a repository so that the core can rely on what it throws and gives. `onHash` hears of every password hash. */
 export function guardRepository(users: UserRepository, onHash: (hash: string) => void): UserRepository {
-  const call = async <Value>(method: Method, work: () => Promise<Value>): Promise<Value> => {
+  const call = <Value>(method: Method, work: () => Promise<Value>): Promise<Value> =>
+    inSpan(`wp_fusion_webhook.repository ${method}`, {}, () => named(method, work));
+  const named = async <Value>(method: Method, work: () => Promise<Value>): Promise<Value> => {
     try {
       return await work();
     } catch (error) {

@@ -2,6 +2,8 @@
 import { codeOf, WpFusionError } from '../errors';
 import type { Job, Settled, WebhookQueue } from '../queue/queue';
 import type { Webhook } from '../queue/webhook';
+import { apart } from '../telemetry/spans';
+import { sending } from '../telemetry/webhooks';
 
 /** How often the store is asked for results that another process may have. */
 const POLL_MS = 250;
@@ -62,7 +64,11 @@ export class Inbox {
       receivedAt: Date.now(),
     };
     await step('accept: about to store');
-    const id = await withinPatience(() => queue.put(name, contactId, job), patienceMs);
+    const facts = { action, contactId, correlationId };
+    const id = await sending(name, facts, (trace) => {
+      const traced = trace === undefined ? job : { ...job, trace };
+      return withinPatience(() => queue.put(name, contactId, traced), patienceMs);
+    });
     await step('accept: stored');
     onStored();
     return id;
@@ -122,8 +128,9 @@ export class Inbox {
     if (queue.settled === undefined || this.#timer !== undefined || this.#waiting.size === 0) return;
     this.#timer = setTimeout(() => {
       const ids = [...this.#waiting.keys()];
-      const asked =
-        ids.length === 0 ? Promise.resolve(new Map<string, Settled>()) : queue.settled?.(name, ids);
+      // For everybody who waits: part of nobody's trace.
+      const ask = (): Promise<ReadonlyMap<string, Settled>> | undefined => queue.settled?.(name, ids);
+      const asked = ids.length === 0 ? Promise.resolve(new Map<string, Settled>()) : apart(ask);
       Promise.resolve(asked)
         .then((found) => found?.forEach((settled, id) => this.tell(id, settled)))
         // A store that is down has no news; who waits for too long gives up.

@@ -90,6 +90,7 @@ function verdictOfDebt(job: Job, { code, detail, state }: Owed): Verdict {
     action: SETTLE,
     receivedAt: job.receivedAt,
     ...(job.correlationId === undefined ? {} : { correlationId: job.correlationId }),
+    ...(job.trace === undefined ? {} : { trace: job.trace }),
     tries,
     failure: failureOf({ code, detail }),
   };

@@ -12,6 +12,8 @@ import type { Job, Lease, StoredJob, TakenContact, Verdict, WebhookQueue } from 
 import { SETTLE, type Webhook } from '../queue/webhook';
 import { describeError } from '../redact';
 import type { Reporter } from '../reporter';
+import { apart } from '../telemetry/spans';
+import { processing, type Tell } from '../telemetry/webhooks';
 import { merge } from './merge';
 import type { News } from './inbox';
 import type { QueueStep } from './steps';
@@ -117,7 +119,8 @@ export class Worker {
   #schedule(delayMs: number): void {
     if (this.#isStopped) return;
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#turn(), Math.max(delayMs, this.#waitMs()));
+    // Not part of what has just been stored, or just been worked off.
+    this.#timer = setTimeout(() => apart(() => this.#turn()), Math.max(delayMs, this.#waitMs()));
     this.#timer.unref();
   }
 
@@ -174,7 +177,7 @@ export class Worker {
     const { contactId, token } = contact;
     const active = { contactId, token, startedAt: performance.now(), heldUntil };
     this.#active.add(active);
-    const work = this.#run(contact, active, batch)
+    const work = processing(this.#name, contact, (tell) => this.#run(contact, active, batch, tell))
       .catch((error: unknown) => this.#lost(error, contactId))
       .finally(() => {
         this.#active.delete(active);
@@ -197,7 +200,7 @@ export class Worker {
   }
 
   /** Runs what waits for one contact. */
-  async #run(contact: TakenContact, active: Active, batch: Batch): Promise<void> {
+  async #run(contact: TakenContact, active: Active, batch: Batch, tellTrace: Tell): Promise<void> {
     const { site, turns, reporter, onNews } = this.#options;
     const { contactId, jobs } = contact;
     const webhook = merge(contactId, jobs, site.configuration.roles);
@@ -208,10 +211,12 @@ export class Worker {
     try {
       // A worker that stops leaves what has not begun.
       if (this.#isStopped) throw new LeaseLost();
+      this.#tellOfWaiting(jobs);
       const conditions = { ...this.#conditions(active, jobs), ticket };
       const result = await turns.take(contactId, () => processWebhook(webhook, site, conditions));
       await this.#step('work: run ended');
       verdicts = verdictsOfSuccess(jobs, result);
+      tellTrace({ outcome: result.outcome });
       tell = () => {
         for (const { id, job } of jobs) {
           const verdict = verdicts.get(id);
@@ -238,6 +243,7 @@ export class Worker {
         const failure = this.#failureOf(thrown, webhook);
         const contactReads = thrown instanceof RunFailure ? thrown.contactReads : 0;
         this.#heed(failure, batch);
+        tellTrace({ code: failure.code });
         for (const stored of jobs) {
           const verdict = verdictOfFailure(stored, failure, webhook.action);
           if (verdict !== undefined) verdicts.set(stored.id, verdict);
@@ -279,6 +285,14 @@ export class Worker {
     const { code, retryAfter } = described.error;
     reporter.failed(described, webhook, treatmentOf(code) === 'pause' ? 'debug' : 'error');
     return { code, detail: described.detail, retryAfter };
+  }
+
+  /** How long webhooks have waited that nobody has worked on yet. */
+  #tellOfWaiting(jobs: readonly StoredJob[]): void {
+    for (const { job } of jobs) {
+      if (job.action !== SETTLE && job.failure === undefined)
+        this.#options.site.instruments.waited(job.receivedAt, job.action);
+    }
   }
 
   /** A debt that nobody could settle for a day: somebody has to know. */

@@ -4,6 +4,7 @@
 import { randomBytes } from 'node:crypto';
 import { WpFusionError } from '../../errors';
 import { Exchange } from '../../exchange';
+import { apart } from '../../telemetry/spans';
 import type { BudgetStore, CrmBudget } from '../client';
 import { Budget, type BudgetOptions, type CallKind, type EndedCall, type RateObservation } from './budget';
 
@@ -207,7 +208,9 @@ export class RateLimit {
     this.#isNews = true;
     if (this.#isAlone) this.#startAlone();
     const isTime = !this.#isAlone || this.#now() >= this.#retryAt;
-    if (isTime && !this.#isChanging && this.#isAnythingToTell()) void this.#change(this.#exchange);
+    const exchange = this.#exchange;
+    // For all who wait: part of nobody's trace.
+    if (isTime && !this.#isChanging && this.#isAnythingToTell()) void apart(() => this.#change(exchange));
   }
 
   // By itself

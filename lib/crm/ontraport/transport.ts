@@ -5,6 +5,8 @@ import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import { Axios } from 'axios';
 import { WpFusionError } from '../../errors';
+import { crmCallCounter } from '../../telemetry/instruments';
+import { hasFailed, inSpan, type Attributes } from '../../telemetry/spans';
 import { AbortListeners } from '../abort-listeners';
 import type { BudgetStore, CrmBudget } from '../client';
 import { RateLimit } from './rate-limit';
@@ -64,12 +66,20 @@ export class Transport {
   readonly #rateLimit: RateLimit;
   readonly #http: InstanceType<typeof Axios>;
   readonly #abortListeners = new AbortListeners();
+  readonly #count = crmCallCounter();
+  /** What spans say of the server, and of the address of calls: without a query, and without credentials. */
+  readonly #server: Attributes;
+  readonly #url: string;
   /** The last error of each call that is being tried again. */
   readonly #troubles = new Map<symbol, WpFusionError>();
 
   constructor(options: TransportOptions) {
     const { maxConcurrentCalls, maxResponseBytes, timeoutMs } = options;
     this.#options = options;
+    const { protocol, host, hostname, port, pathname } = new URL(options.baseUrl);
+    const usualPort = protocol === 'http:' ? 80 : 443;
+    this.#server = { 'server.address': hostname, 'server.port': port === '' ? usualPort : Number(port) };
+    this.#url = `${protocol}//${host}${pathname}`;
     this.#rateLimit = new RateLimit({ maxConcurrentCalls, longestCallMs: timeoutMs });
     // A client of its own, made from nothing: what a host sets in axios' defaults, or intercepts, is not for these calls.
     this.#http = new Axios({
@@ -151,20 +161,46 @@ export class Transport {
       const refused = error as WpFusionError;
       return { error: refused.code === 'CRM_RATE_LIMITED' ? refused : (last ?? refused), again: false };
     }
-    let reply: Reply | Failure;
-    try {
-      reply = await this.#send(call, signal);
-    } catch {
-      // Nothing is known to come here; whatever did could hold the request.
-      reply = fail('CRM_UNAVAILABLE', `${nameOf(call)} to Ontraport could not be made.`, true);
-    }
-    if ('error' in reply) {
-      permit.release();
-      return signal.aborted && last !== undefined ? { error: last, again: false } : reply;
-    }
-    const observation = observe(reply, attempt);
-    permit.release(observation);
-    return judge(call, reply, observation);
+    return this.#traced(call, attempt, async (answered) => {
+      let reply: Reply | Failure;
+      try {
+        reply = await this.#send(call, signal);
+      } catch {
+        // Nothing is known to come here; whatever did could hold the request.
+        reply = fail('CRM_UNAVAILABLE', `${nameOf(call)} to Ontraport could not be made.`, true);
+      }
+      if ('error' in reply) {
+        permit.release();
+        return signal.aborted && last !== undefined ? { error: last, again: false } : reply;
+      }
+      answered(reply.status);
+      const observation = observe(reply, attempt);
+      permit.release(observation);
+      return judge(call, reply, observation);
+    });
+  }
+
+  /** Tells OpenTelemetry of a try: a span by the conventions for HTTP clients, and a number. */
+  async #traced<Outcome extends object>(
+    call: Call,
+    attempt: number,
+    work: (answered: (status: number) => void) => Promise<Outcome | Failure>,
+  ): Promise<Outcome | Failure> {
+    const attributes = (): Attributes => ({
+      ...this.#server,
+      'http.request.method': call.method,
+      'url.full': `${this.#url}${call.path}`,
+      'url.template': call.path,
+      ...(attempt === 1 ? {} : { 'http.request.resend_count': attempt - 1 }),
+    });
+    return inSpan(nameOf(call), { kind: 'client', attributes }, async (span) => {
+      let status: number | undefined;
+      const outcome = await work((one) => (status = one));
+      this.#count(call.kind, status);
+      if (status !== undefined) span?.setAttribute('http.response.status_code', status);
+      if ('error' in outcome) hasFailed(span, outcome.error.code);
+      return outcome;
+    });
   }
 
   async #send(call: Call, signal: AbortSignal): Promise<Reply | Failure> {
