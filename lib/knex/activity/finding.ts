@@ -102,11 +102,11 @@ export function countIn(
   { from, stepMs }: ActivityRange,
   codes: ReadonlyMap<string, string | null>,
 ): ActivityCount {
-  const code = row.code === null ? null : String(row.code);
+  const { code } = row;
   return {
     at: from + Number(row.step) * stepMs,
     state: String(row.state) as ActivityState,
-    code: code === null || isWhole(code) ? code && textOfKey(code) : (codes.get(code) ?? null),
+    code: typeof code !== 'string' ? null : isWhole(code) ? textOfKey(code) : (codes.get(code) ?? null),
     count: Number(row.number),
   };
 }

@@ -177,7 +177,11 @@ export function finding(suite: Suite<Stage>): void {
     suite.test('one record by its id, and null for ids that nobody wrote', async (stage) => {
       const webhook = stage.webhook();
       await stage.write([webhook]);
-      expectSame((await stage.get(webhook.id))?.id, webhook.id, 'get() gives the record with this id.');
+      expectSame(
+        (await stage.get(webhook.id))?.id,
+        webhook.id,
+        'get() has to give the record with this correlation id.',
+      );
       for (const id of [
         '',
         webhook.id.toUpperCase(),

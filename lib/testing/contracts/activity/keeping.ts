@@ -114,7 +114,7 @@ export function keeping(suite: Suite<Stage>, { limits: { records, rejected } }: 
           await stage.write(webhooks.slice(start, start + BATCH));
         }
         const kept = await stage.idsOf({ state: 'waiting', limit: most * 10 });
-        const why = `The log is set to keep ${most} records, and keeps ${kept.length}.`;
+        const why = `The log is set to keep ${most} records under each name, and keeps ${kept.length}.`;
         expectTrue(kept.length >= most * 0.9 && kept.length <= most + Math.ceil(most / 100), why);
         expectSame(
           kept,
@@ -122,7 +122,7 @@ export function keeping(suite: Suite<Stage>, { limits: { records, rejected } }: 
             .map(({ id }) => id)
             .reverse()
             .slice(0, kept.length),
-          'The newest are kept.',
+          'Of too many records the newest have to be kept.',
         );
         expectSame(
           (await stage.list({ state: 'rejected' })).length,
@@ -166,7 +166,7 @@ export function keeping(suite: Suite<Stage>, { limits: { records, rejected } }: 
       await stage.expectKnown(
         webhook.id,
         { contactId: '7', state: 'done', detail: null },
-        'Only what was told since is known.',
+        'Of a webhook that was forgotten only what was told since is known.',
       );
     });
   });

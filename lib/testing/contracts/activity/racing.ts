@@ -18,10 +18,10 @@ export function racing(suite: Suite<Stage>, { writers, rounds }: Settings): void
         const webhook = stage.webhook();
         const stored = { ...webhook, state: 'waiting' as const, jobId: '9', key: 'key 1' };
         const done = { ...webhook, state: 'done' as const, outcome: 'created', attempt: attempt(1) };
-        await Promise.all([
-          stage.write([stored], { by: stage.side(round) }),
-          stage.write([done], { by: stage.side(round + 1) }),
-        ]);
+        const entries = round % 3 === 0 ? [done, stored] : [stored, done];
+        await Promise.all(
+          entries.map((entry, number) => stage.write([entry], { by: stage.side(round + number) })),
+        );
         const told = { state: 'done', jobId: '9', key: 'key 1', outcome: 'created' } as const;
         await stage.expectKnown(webhook.id, { ...told, attempts: [attempt(1)] }, BOTH);
       }
@@ -74,7 +74,11 @@ export function racing(suite: Suite<Stage>, { writers, rounds }: Settings): void
         }),
       );
       await stage.forget('forgotten');
-      expectSame(await stage.idsOf({ contactId: 'forgotten' }), [], 'It was forgotten.');
+      expectSame(
+        await stage.idsOf({ contactId: 'forgotten' }),
+        [],
+        'Nobody wrote of the contact after it was forgotten.',
+      );
       const count = webhooks.length + numbers.filter((number) => number % 4 !== 0).length;
       expectSame(
         (await stage.list({ limit: 1000 })).length,

@@ -1,5 +1,5 @@
 // The contract of writing: entries become records, in whatever order they come.
-import type { ActivityEntry, ActivityRecord } from '../../../activity/activity-log';
+import type { ActivityRecord } from '../../../activity/activity-log';
 import { expectSame, expectTrue } from '../expectations';
 import type { Suite } from '../runner';
 import { attempt, recordWith, type Stage } from './stage';
@@ -36,10 +36,18 @@ export function writing(suite: Suite<Stage>): void {
         },
         changes: [{ field: 'email' }, { field: 'meta', from: ['a', 1, null, true], to: { a: { b: '' } } }],
       };
-      await stage.write([{ ...webhook, ...told, attempt: attempt(5, 'A_CODE'), replay: 6 } as ActivityEntry]);
+      await stage.write([{ ...webhook, ...told, attempt: attempt(5, 'A_CODE'), replay: 6 }]);
       const record = recordWith({ ...webhook, ...told, attempts: [attempt(5, 'A_CODE')], replays: [6] });
-      expectSame(await stage.get(webhook.id), record, 'get() gives what was told.');
-      expectSame(await stage.list(), [record], 'list() gives what was told.');
+      expectSame(
+        await stage.get(webhook.id),
+        record,
+        'get() has to give everything that was told of the webhook, as it was told.',
+      );
+      expectSame(
+        await stage.list(),
+        [record],
+        'list() has to give everything that was told of the webhook, as it was told.',
+      );
     });
 
     suite.test('an entry adds to what is known, and its try to the tries', async (stage) => {
@@ -97,7 +105,7 @@ export function writing(suite: Suite<Stage>): void {
       await stage.expectKnown(
         webhook.id,
         { state: 'waiting', code: 'DOWN' },
-        'An entry with an attempt is not late.',
+        'An entry with an attempt is not late: it tells where the webhook stands.',
       );
     });
 
@@ -108,7 +116,7 @@ export function writing(suite: Suite<Stage>): void {
       await stage.expectKnown(
         webhook.id,
         { state: 'waiting', replays: [5] },
-        'An entry with a replay is not late.',
+        'An entry with a replay is not late: it tells where the webhook stands.',
       );
       await stage.write([{ ...webhook, state: 'waiting', replay: 6 }]);
       await stage.expectKnown(
@@ -131,7 +139,7 @@ export function writing(suite: Suite<Stage>): void {
 
     suite.test('large batches, and empty ones', async (stage) => {
       await stage.write([]);
-      expectSame(await stage.list(), [], 'Nothing was told.');
+      expectSame(await stage.list(), [], 'Nothing was told, so there is nothing that could be listed.');
       const webhooks = stage.webhooks(100);
       const entries = [1, 2, 3, 4].flatMap((at) => webhooks.map((one) => ({ ...one, attempt: attempt(at) })));
       await stage.write(entries);
@@ -150,9 +158,8 @@ export function writing(suite: Suite<Stage>): void {
       await stage.write([{ ...webhook, tagsAdded, attempt: tried }]);
       tagsAdded.push('b');
       tried.at = 2;
-      for (const read of [() => stage.known(webhook.id), async () => (await stage.list())[0]]) {
-        (((await read()) ?? {}).tagsAdded as string[]).push('c');
-      }
+      const given = [await stage.known(webhook.id), ...(await stage.list())];
+      for (const record of given) (record.tagsAdded as string[]).push('c');
       await stage.expectKnown(webhook.id, { tagsAdded: ['a'], attempts: [attempt(1)] }, COPIES);
       expectSame((await stage.list())[0]?.tagsAdded, ['a'], COPIES);
     });
