@@ -46,7 +46,7 @@ const DAY_MS = 86_400_000;
  * - Every filter, and every page, is found by an index, also among a million records.
  * - What is too old or too many is deleted with later writes, a little at a time: by the minute what is too old, by the hundred
  *   what is too many. A log that nothing is written to any more keeps what it has. So a little more than asked for may be there
- *   for a while: a hundredth, at most a thousand.
+ *   for a while: a hundredth, at most a few hundred.
  * - Lists are in the order in which webhooks were received.
  * - A record of more than a million characters is kept without values of fields, and with its first hundred tags.
  * - A SQLite file is switched to a write-ahead log (`journal_mode = WAL`) by the first write, and stays so.

@@ -12,9 +12,9 @@ export interface Keeping {
 }
 
 /** How many are deleted at once of each kind: more than come between two times. */
-const AT_ONCE = 2000;
+const AT_ONCE = 500;
 /** A hundredth too many is let be, but never more than this. */
-const MOST_LET_BE = 1000;
+const MOST_LET_BE = 200;
 /** How long a process lets old records be. */
 const EVERY_MS = 60_000;
 
