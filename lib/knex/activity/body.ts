@@ -22,8 +22,8 @@ export function recordIn(body: unknown): ActivityRecord {
 /** `undefined` for a record that is too long, or with a value that is none of JSON: the users of a host may have any. */
 function jsonOf(record: ActivityRecord): string | undefined {
   try {
-    const body = asciiJson(saidIn(record));
-    return body.length <= MAX_BODY ? body : undefined;
+    const said = saidIn(record);
+    return JSON.stringify(said).length <= MAX_BODY ? asciiJson(said) : undefined;
   } catch {
     return undefined;
   }
