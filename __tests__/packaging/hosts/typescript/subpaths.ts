@@ -2,7 +2,9 @@
 // loaded where none of the optional peers is installed.
 import * as assert from 'node:assert/strict';
 import {
+  MemoryActivityLog,
   MemoryUserRepository,
+  type ActivityLog,
   type CrmClient,
   type PublicUser,
   type UserRepository,
@@ -16,11 +18,13 @@ import {
   type RedisOptions,
 } from 'wp-fusion-webhook/bullmq';
 import {
+  KnexActivityLog,
   knexMigrationSource,
   KnexUserRepository,
   KnexWebhookQueue,
   migrate,
   type ExtraValues,
+  type KnexActivityLogOptions,
   type KnexLike,
   type KnexMigrationSource,
   type KnexUserRepositoryOptions,
@@ -52,9 +56,13 @@ import {
   type WelcomeMail,
 } from 'wp-fusion-webhook/smtp';
 import {
+  activityLogContract,
   crmClientContract,
   userRepositoryContract,
   webhookQueueContract,
+  type ActivityLimits,
+  type ActivityLogContractOptions,
+  type ActivityScene,
   type CrmCapabilities,
   type CrmClientContractOptions,
   type CrmContact,
@@ -107,6 +115,8 @@ async function open(knex: KnexLike): Promise<UserRepository> {
 const ownTables: MigrateOptions = { users: false };
 const lease: KnexWebhookQueueOptions = { leaseMs: 60_000 };
 const openQueue = (knex: KnexLike): WebhookQueue => new KnexWebhookQueue(knex, lease);
+const kept: KnexActivityLogOptions = { keepDays: 90, records: 5_000_000, rejected: 1000, keepsValues: true };
+const openLog = (knex: KnexLike): ActivityLog => new KnexActivityLog(knex, kept);
 const source: KnexMigrationSource = knexMigrationSource();
 
 // The queue on Redis
@@ -164,10 +174,15 @@ const queueOptions = (scene: QueueScene): WebhookQueueContractOptions => ({
   capabilities: queueCapabilities,
 });
 
+const limits: ActivityLimits = { records: 150, rejected: 20 };
+const logScene = (): Promise<ActivityScene> => Promise.resolve({ log: new MemoryActivityLog(limits) });
+const logOptions: ActivityLogContractOptions = { runner, open: logScene, limits };
+
 async function main(): Promise<void> {
-  assert.deepEqual(await source.getMigrations(), ['wpf_001_users', 'wpf_002_queue']);
+  assert.deepEqual(await source.getMigrations(), ['wpf_001_users', 'wpf_002_queue', 'wpf_003_activity']);
   await assert.rejects(open({} as KnexLike), /must be a Knex instance/);
   assert.throws(() => openQueue({} as KnexLike), /must be a Knex instance/);
+  assert.throws(() => openLog({} as KnexLike), /must be a Knex instance/);
   // Neither BullMQ nor nodemailer is installed here.
   assert.throws(() => openOnRedis(redis), /npm install bullmq ioredis/);
   const user: PublicUser = {
@@ -187,6 +202,9 @@ async function main(): Promise<void> {
   const beforeQueue = names.length;
   webhookQueueContract(queueOptions({ queue: {} as QueueScene['queue'] }));
   assert.ok(names.length > beforeQueue + 100);
+  const beforeLog = names.length;
+  activityLogContract(logOptions);
+  assert.ok(names.length > beforeLog + 30);
 }
 
 // A failure is an unhandled rejection, which ends the process.
