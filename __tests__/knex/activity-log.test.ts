@@ -41,7 +41,7 @@ describe.each(availableDatabases())('%s', (name) => {
       [{ keepsValues: 'yes' }, 'keepsValues: must be true or false.'],
       [{ keepDay: 5 }, 'keepDay: is no option; did you mean "keepDays"?'],
     ])('%j is refused', (options, message) => {
-      const make = () => new KnexActivityLog(knex, options as KnexActivityLogOptions);
+      const make = () => new KnexActivityLog(knex, options);
       expect(make).toThrow(ConfigurationError);
       expect(make).toThrow(message);
     });

@@ -102,7 +102,7 @@ export function isTransient(error: unknown): boolean {
 }
 
 /** Whether a table is not there. */
-export function isMissingTable(error: unknown): boolean {
+function isMissingTable(error: unknown): boolean {
   const { code, errno, message } = fieldsOf(error);
   return code === '42P01' || errno === 1146 || String(message).includes('no such table: ');
 }
