@@ -2,7 +2,7 @@
 import createKnex, { type Knex } from 'knex';
 import { ConfigurationError, type ActivityEntry, type Logger } from '../../lib';
 import { newCorrelationId, Recorder } from '../../lib/activity/recorder';
-import { KnexActivityLog, migrate, type KnexActivityLogOptions } from '../../lib/knex';
+import { KnexActivityLog, migrate } from '../../lib/knex';
 import { availableDatabases, openDatabase, type TestDatabase } from './databases';
 
 const LOG = 'default';
