@@ -4,7 +4,10 @@ import * as assert from 'node:assert/strict';
 import {
   MemoryActivityLog,
   MemoryUserRepository,
+  type ActivityCount,
   type ActivityLog,
+  type ActivityRange,
+  type CrmBudget,
   type CrmClient,
   type PublicUser,
   type UserRepository,
@@ -117,6 +120,8 @@ const lease: KnexWebhookQueueOptions = { leaseMs: 60_000 };
 const openQueue = (knex: KnexLike): WebhookQueue => new KnexWebhookQueue(knex, lease);
 const kept: KnexActivityLogOptions = { keepDays: 90, records: 5_000_000, rejected: 1000, keepsValues: true };
 const openLog = (knex: KnexLike): ActivityLog => new KnexActivityLog(knex, kept);
+const lastDay: ActivityRange = { from: Date.now() - 86_400_000, to: Date.now(), stepMs: 3_600_000 };
+const counts = (log: ActivityLog): Promise<readonly ActivityCount[]> => log.counts('default', lastDay);
 const source: KnexMigrationSource = knexMigrationSource();
 
 // The queue on Redis
@@ -150,6 +155,7 @@ const scene = (): Promise<RepositoryScene> =>
 const repositoryOptions: UserRepositoryContractOptions = { runner, open: scene, capabilities };
 
 const crmCapabilities: CrmCapabilities = {};
+const budgetOf = (client: CrmClient): CrmBudget | undefined => client.budget?.();
 const failures: CrmFailure[] = ['unauthorized'];
 const openCrm = (client: CrmClient): CrmScene => ({
   client,
@@ -198,10 +204,12 @@ async function main(): Promise<void> {
   assert.ok(names.length > 50);
   const before = names.length;
   crmClientContract(crmOptions({} as CrmClient));
+  assert.equal(budgetOf({} as CrmClient), undefined);
   assert.ok(names.length > before);
   const beforeQueue = names.length;
   webhookQueueContract(queueOptions({ queue: {} as QueueScene['queue'] }));
   assert.ok(names.length > beforeQueue + 100);
+  assert.deepEqual(await counts(new MemoryActivityLog()), []);
   const beforeLog = names.length;
   activityLogContract(logOptions);
   assert.ok(names.length > beforeLog + 30);
