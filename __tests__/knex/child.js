@@ -1,14 +1,15 @@
-// Another process over the same database: a repository or a queue whose methods are called from outside, or a whole site.
+// Another process over the same database: a repository, a queue or an activity log whose methods are called from outside, or a whole site.
 const { createServer } = require('node:http');
 const express = require('express');
 const createKnex = require('knex');
 const { OntraportClient, wpFusionWebhook } = require('wp-fusion-webhook');
-const { KnexUserRepository, KnexWebhookQueue, migrate } = require('wp-fusion-webhook/knex');
+const { KnexActivityLog, KnexUserRepository, KnexWebhookQueue, migrate } = require('wp-fusion-webhook/knex');
 
-const { connection, options, site, queue: queueOptions } = JSON.parse(process.env.WPF_TEST_CHILD);
+const { connection, options, site, queue: queueOptions, activity } = JSON.parse(process.env.WPF_TEST_CHILD);
 const knex = createKnex(connection);
 const users = new KnexUserRepository(knex, options);
 const queue = new KnexWebhookQueue(knex, queueOptions);
+const activityLog = new KnexActivityLog(knex, activity);
 
 process.on('message', async ({ id, method, parameters }) => {
   try {
@@ -36,6 +37,7 @@ const METHODS = {
   update: (id, changes, condition) => users.update(id, changes, condition ?? undefined),
   migrate: (tables) => migrate(knex, tables),
   queue: (method, parameters) => queue[method](...parameters),
+  activity: (method, parameters) => activityLog[method](...parameters),
   listen: async () => {
     webhook = wpFusionWebhook({ logger: QUIET, ...site.webhook, crm: new OntraportClient(site.crm), users });
     const app = express();

@@ -1,9 +1,14 @@
-// Other processes over a database, as this one sees them: a repository, a queue, or a site.
+// Other processes over a database, as this one sees them: a repository, a queue, an activity log, or a site.
 import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import type { UserRepository } from '../../lib';
-import type { KnexUserRepositoryOptions, KnexWebhookQueueOptions, MigrateOptions } from '../../lib/knex';
+import type { ActivityLog, UserRepository } from '../../lib';
+import type {
+  KnexActivityLogOptions,
+  KnexUserRepositoryOptions,
+  KnexWebhookQueueOptions,
+  MigrateOptions,
+} from '../../lib/knex';
 import type { WebhookQueue } from '../../lib/queue/queue';
 import type { OntraportSandbox } from '../../lib/testing';
 import { ACCESS_KEY, pinger, type Process } from '../actions/site';
@@ -19,6 +24,7 @@ interface Setting {
   connection: Connection;
   options: KnexUserRepositoryOptions;
   queue?: KnexWebhookQueueOptions;
+  activity?: KnexActivityLogOptions;
   site?: unknown;
 }
 
@@ -118,6 +124,27 @@ export function startQueue(
     readShared: call('readShared'),
     writeShared: call('writeShared'),
     check: call('check'),
+    end: () => child.end(),
+  };
+}
+
+/** An activity log in a process of its own. */
+export interface RemoteActivityLog extends ActivityLog {
+  end(): Promise<void>;
+}
+
+export function startActivityLog(connection: Connection, options: KnexActivityLogOptions): RemoteActivityLog {
+  const child = new Child({ connection, options: {}, activity: options });
+  const call =
+    (method: keyof ActivityLog) =>
+    (...parameters: unknown[]) =>
+      child.call('activity', method, parameters) as never;
+  return {
+    write: call('write'),
+    list: call('list'),
+    counts: call('counts'),
+    get: call('get'),
+    forget: call('forget'),
     end: () => child.end(),
   };
 }

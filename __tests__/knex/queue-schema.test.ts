@@ -1,11 +1,20 @@
-// The tables of the webhook queue: made once, whoever calls, also beside users that were there before; and what check() says.
+// The tables of the webhook queue and of the activity log: made once, whoever calls, also beside users that were there before; and
+// what check() of the queue says.
 import createKnex, { type Knex } from 'knex';
-import { KnexWebhookQueue, knexMigrationSource, migrate, type MigrateOptions } from '../../lib/knex';
+import {
+  KnexActivityLog,
+  KnexWebhookQueue,
+  knexMigrationSource,
+  migrate,
+  type MigrateOptions,
+} from '../../lib/knex';
 import { availableDatabases, openDatabase, type TestDatabase } from './databases';
 import { startRepository } from './processes';
 
 const QUEUE_TABLES = ['wpf_lanes', 'wpf_positions', 'wpf_webhooks'];
-const ALL_TABLES = ['wpf_lanes', 'wpf_positions', 'wpf_users', 'wpf_webhooks'];
+const ACTIVITY_TABLES = ['wpf_activity', 'wpf_activity_logs'];
+const WITHOUT_USERS = [...ACTIVITY_TABLES, ...QUEUE_TABLES];
+const ALL_TABLES = [...WITHOUT_USERS, 'wpf_users'].sort();
 
 describe.each(availableDatabases())('%s', (name) => {
   let database: TestDatabase;
@@ -69,7 +78,7 @@ describe.each(availableDatabases())('%s', (name) => {
       const others = [1, 2].map(() => startRepository(database.config, {}));
       await Promise.all(others.map((one) => one.migrate({ users: false })));
       await Promise.all(others.map((one) => one.end()));
-      expect(await tables()).toEqual(QUEUE_TABLES);
+      expect(await tables()).toEqual(WITHOUT_USERS);
       expect(await messages()).toEqual([]);
       // Somebody who changes their mind.
       await migrate(knex);
@@ -91,7 +100,7 @@ describe.each(availableDatabases())('%s', (name) => {
       await knex.schema.dropTable('wpf_webhooks');
       await migrate(knex, { users: false });
       expect(await messages()).toEqual([]);
-      expect(await tables()).toEqual(QUEUE_TABLES);
+      expect(await tables()).toEqual(WITHOUT_USERS);
       expect(await new KnexWebhookQueue(knex).readPosition('site', 'import')).toBe('half-way');
     });
 
@@ -131,23 +140,23 @@ describe.each(availableDatabases())('%s', (name) => {
       tableName: 'migrations',
     });
 
-    test('a site that ran the first one gets the second', async () => {
+    test('a site that ran the first one gets the others', async () => {
       const before = { ...knexMigrationSource(), getMigrations: () => Promise.resolve(['wpf_001_users']) };
       const config = { ...configOf(), migrationSource: before } as Knex.MigratorConfig;
       expect((await knex.migrate.latest(config))[1]).toEqual(['wpf_001_users']);
       expect(await tables()).toEqual(['wpf_users']);
-      expect((await knex.migrate.latest(configOf()))[1]).toEqual(['wpf_002_queue']);
+      expect((await knex.migrate.latest(configOf()))[1]).toEqual(['wpf_002_queue', 'wpf_003_activity']);
       expect(await tables()).toEqual(ALL_TABLES);
     });
 
     test('users can be left out, and rolling back is refused', async () => {
       const config = configOf({ users: false });
-      expect((await knex.migrate.latest(config))[1]).toEqual(['wpf_002_queue']);
+      expect((await knex.migrate.latest(config))[1]).toEqual(['wpf_002_queue', 'wpf_003_activity']);
       expect((await knex.migrate.latest(config))[1]).toEqual([]);
       await expect(knex.migrate.rollback(config)).rejects.toThrow(
-        'wpf_002_queue is not rolled back: that would delete webhooks that wait.',
+        'wpf_003_activity is not rolled back: that would delete what became of webhooks. Drop wpf_activity, wpf_activity_logs',
       );
-      expect(await tables()).toEqual(QUEUE_TABLES);
+      expect(await tables()).toEqual(WITHOUT_USERS);
       await expect(knexMigrationSource({ users: false }).getMigration('wpf_001_users')).rejects.toThrow(
         'has no migration wpf_001_users',
       );
@@ -155,9 +164,27 @@ describe.each(availableDatabases())('%s', (name) => {
 
     test('the queue can be left out, where it is in another store', async () => {
       await migrate(knex, { queue: false });
-      expect(await tables()).toEqual(['wpf_users']);
-      expect(await knexMigrationSource({ queue: false }).getMigrations()).toEqual(['wpf_001_users']);
+      expect(await tables()).toEqual([...ACTIVITY_TABLES, 'wpf_users']);
+      expect(await knexMigrationSource({ queue: false }).getMigrations()).toEqual([
+        ...['wpf_001_users', 'wpf_003_activity'],
+      ]);
       await expect(migrate(knex, { queue: 'no' } as object)).rejects.toThrow('queue: must be true or false.');
+    });
+
+    test('the activity log can be left out, and added later', async () => {
+      await migrate(knex, { users: false, activity: false });
+      expect(await tables()).toEqual(QUEUE_TABLES);
+      expect(await knexMigrationSource({ users: false, activity: false }).getMigrations()).toEqual([
+        'wpf_002_queue',
+      ]);
+      const others = [1, 2, 3].map(() => startRepository(database.config, {}));
+      await Promise.all(others.map((one) => one.migrate({ users: false })));
+      await Promise.all(others.map((one) => one.end()));
+      expect(await tables()).toEqual(WITHOUT_USERS);
+      const log = new KnexActivityLog(knex);
+      await log.write('site', [{ id: 'a', receivedAt: Date.now() }]);
+      await migrate(knex);
+      expect(await log.list('site', {})).toHaveLength(1);
     });
   });
 

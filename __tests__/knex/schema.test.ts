@@ -70,10 +70,14 @@ describe.each(availableDatabases())('%s', (name) => {
       migrationSource: knexMigrationSource(),
       tableName: 'wpf_migrations',
     } as Knex.MigratorConfig;
-    expect((await knex.migrate.latest(ours))[1]).toEqual(['wpf_001_users', 'wpf_002_queue']);
+    expect((await knex.migrate.latest(ours))[1]).toEqual([
+      'wpf_001_users',
+      'wpf_002_queue',
+      'wpf_003_activity',
+    ]);
     expect((await knex.migrate.latest(ours))[1]).toEqual([]);
     await expect(knex.migrate.rollback(ours)).rejects.toThrow(
-      /is not rolled back: that would delete webhooks that wait/,
+      /is not rolled back: that would delete what became of webhooks/,
     );
     expect(await tables()).toContain('wpf_users');
     await expect(knexMigrationSource().getMigration('nonsense')).rejects.toThrow('has no migration nonsense');

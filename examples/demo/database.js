@@ -42,7 +42,7 @@ async function refuseOtherAccount(knex, file, isReal) {
 
 /** Empties the tables of the site: a story that was cut short is told from its beginning. */
 async function startAfresh(knex) {
-  for (const table of ['wpf_users', 'wpf_webhooks', 'wpf_lanes']) {
+  for (const table of ['wpf_users', 'wpf_webhooks', 'wpf_lanes', 'wpf_activity']) {
     if (await knex.schema.hasTable(table)) await knex(table).delete();
   }
 }

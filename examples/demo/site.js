@@ -2,11 +2,12 @@
 const express = require('express');
 const { BcryptHasher, wpFusionWebhook } = require('wp-fusion-webhook');
 const { wpFusionAdmin } = require('wp-fusion-webhook/admin');
-const { KnexUserRepository, KnexWebhookQueue, migrate } = require('wp-fusion-webhook/knex');
+const { KnexActivityLog, KnexUserRepository, KnexWebhookQueue, migrate } = require('wp-fusion-webhook/knex');
 
 /**
- * Makes the site, with its users and the webhooks that wait in the database behind `knex`: SQLite here, PostgreSQL, MySQL and
- * MariaDB alike. `isStaff` says whose request may see what became of people's accounts. `app` is an Express app like any other. At the end close the server, then `webhook`, then the database.
+ * Makes the site, with its users, the webhooks that wait and what became of them in the database behind `knex`: SQLite here,
+ * PostgreSQL, MySQL and MariaDB alike. `isStaff` says whose request may see what became of people's accounts. `app` is an Express
+ * app like any other. At the end close the server, then `webhook`, then the database.
  */
 async function createSite({ knex, accessKey, crm, fields, returnPassword, sendMail, isStaff, logger }) {
   await migrate(knex); // makes the tables wpf_… where there are none
@@ -18,6 +19,7 @@ async function createSite({ knex, accessKey, crm, fields, returnPassword, sendMa
     crm,
     users,
     queue: new KnexWebhookQueue(knex), // a webhook is stored, answered with 202, and worked off a moment later
+    activityLog: new KnexActivityLog(knex), // what became of each of them, for 30 days
     fields: { company: { from: 'company', blank: 'clear' }, ...fields },
     roles: { assignable: ['subscriber', 'customer'], default: 'subscriber' },
     passwordHasher: passwords,

@@ -45,7 +45,20 @@ export function merged(known: ActivityRecord | undefined, entry: ActivityEntry):
   return { ...known, ...record, ...lists };
 }
 
-/** What a record says beside what every record says. */
+/** What is worth storing of a record: without what every record says. */
+export const saidIn = (record: ActivityRecord): Partial<ActivityRecord> =>
+  Object.fromEntries(
+    Object.entries(record).filter(
+      ([name, value]) => value !== STANDARD.get(name) && !(Array.isArray(value) && value.length === 0),
+    ),
+  );
+
+/** The record of what was stored of it, also where an older version did. */
+export const recordOf = (
+  stored: Partial<ActivityRecord> & Pick<ActivityRecord, 'id' | 'receivedAt'>,
+): ActivityRecord => ({ ...EMPTY, ...stored });
+
+/** What a record says beside what every record says, and where it stands. */
 const presentIn = (record: ActivityRecord): Partial<ActivityRecord> =>
   Object.fromEntries(
     Object.entries(record).filter(([name, value]) => name === 'state' || value !== STANDARD.get(name)),

@@ -1,5 +1,5 @@
 // Where SQLite, PostgreSQL and MySQL/MariaDB differ: how text is compared by our rule, how a row is locked, what an error means.
-import { ConfigurationError } from '../errors';
+import { codeOf, ConfigurationError } from '../errors';
 import type { Database, KnexLike, Query, Raw } from './knex-like';
 
 export type DialectName = 'sqlite' | 'postgres' | 'mysql';
@@ -102,9 +102,14 @@ export function isTransient(error: unknown): boolean {
 }
 
 /** Whether a table is not there. */
-export function isMissingTable(error: unknown): boolean {
+function isMissingTable(error: unknown): boolean {
   const { code, errno, message } = fieldsOf(error);
   return code === '42P01' || errno === 1146 || String(message).includes('no such table: ');
+}
+
+/** What makes a query go along an index: SQLite and MySQL guess, and may guess wrong. PostgreSQL knows the values, and has no word for it. */
+export function along(dialect: DialectName, index: string): string {
+  return { sqlite: `indexed by ${index}`, postgres: '', mysql: `force index (${index})` }[dialect];
 }
 
 /** Whether PostgreSQL could not read the text as the column's type: no row has such an id. */
@@ -124,6 +129,19 @@ export function withoutSql(error: unknown): Error {
   );
   cleaned.name = 'DatabaseError';
   return Object.assign(cleaned, code === undefined ? {} : { code }, errno === undefined ? {} : { errno });
+}
+
+/**
+ * What a method throws in the end: which one it was, and where a table is missing what to do. Errors of ours stay as they are.
+ * `tables` are those that migrate() makes.
+ */
+export function inWords(error: unknown, method: string, tables: string): unknown {
+  if (codeOf(error) !== undefined) return error;
+  const cleaned = withoutSql(error);
+  const words = cleaned.message === '' ? String(fieldsOf(error).code) : cleaned.message;
+  const remedy = isMissingTable(error) ? `. Call migrate(knex), which makes ${tables}.` : '';
+  cleaned.message = `${method}: ${words}${remedy}`;
+  return cleaned;
 }
 
 /** What a unique violation says of the index: its name and, where the database tells, its columns. Not the values. */

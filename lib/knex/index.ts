@@ -1,5 +1,5 @@
 /**
- * Users and waiting webhooks in a SQL database, through the host’s own Knex.
+ * Users, waiting webhooks and what became of webhooks in a SQL database, through the host’s own Knex.
  *
  * @module wp-fusion-webhook/knex
  */
@@ -20,6 +20,7 @@ export type {
   Through,
   UserColumns,
 } from './users/mapping';
+export { KnexActivityLog, type KnexActivityLogOptions } from './activity/activity-log';
 export { KnexWebhookQueue, type KnexWebhookQueueOptions } from './queue/webhook-queue';
 export { knexMigrationSource, migrate, type KnexMigrationSource, type MigrateOptions } from './migrate';
 export type { KnexLike, Row } from './knex-like';

@@ -1,8 +1,10 @@
 // migrate(): the tables of this package in the host's database.
 import { ConfigurationError } from '../errors';
+import { activityTables } from './activity/tables';
 import { dialectOf, type DialectName } from './dialect';
 import type { Database, KnexLike } from './knex-like';
-import { QUEUE_TABLES, createQueueTables, hasQueueTables } from './queue/tables';
+import { createMissing, missingTables, type TableStatements } from './own-tables';
+import { queueTables } from './queue/tables';
 import { columnsOf } from './schema';
 import { withSchemaLock } from './schema-lock';
 import { refuseUnknownOptions } from '../unknown-options';
@@ -44,13 +46,16 @@ export interface MigrateOptions {
   readonly users?: boolean | undefined;
   /** `false` leaves the tables of `KnexWebhookQueue` out: for sites without a queue, or with one in Redis. Default `true`. */
   readonly queue?: boolean | undefined;
+  /** `false` leaves the tables of `KnexActivityLog` out: for sites that keep the activity log elsewhere. Default `true`. */
+  readonly activity?: boolean | undefined;
 }
 
 /**
  * Makes the tables of this package, each named `wpf_…`, and brings older databases up to date: `wpf_users`, where
- * `KnexUserRepository` without options has its users, and `wpf_lanes`, `wpf_webhooks` and `wpf_positions` of
- * `KnexWebhookQueue`. A site with a users table of its own says `{ users: false }`, and needs
- * `KnexUserRepository.prepareTable()` beside it; one whose queue is in Redis `{ queue: false }`.
+ * `KnexUserRepository` without options has its users, `wpf_lanes`, `wpf_webhooks` and `wpf_positions` of
+ * `KnexWebhookQueue`, `wpf_activity` and `wpf_activity_logs` of `KnexActivityLog`. A site with a users table of its own says
+ * `{ users: false }`, and needs `KnexUserRepository.prepareTable()` beside it; one whose queue is in Redis `{ queue: false }`;
+ * one whose activity log is elsewhere `{ activity: false }`.
  *
  * Can be called at every start and from several processes at once: it takes a lock, and does nothing where nothing is missing.
  * On PostgreSQL and SQLite all or nothing; MySQL and MariaDB commit each statement, and the next call goes on.
@@ -62,6 +67,7 @@ export interface MigrateOptions {
  * await migrate(knex);
  * const users = new KnexUserRepository(knex);
  * const queue = new KnexWebhookQueue(knex);
+ * const activityLog = new KnexActivityLog(knex);
  */
 export async function migrate(knex: KnexLike, options: MigrateOptions = {}): Promise<void> {
   for (const name of migrationsFor(options)) await STEPS.get(name)?.up(knex);
@@ -69,7 +75,7 @@ export async function migrate(knex: KnexLike, options: MigrateOptions = {}): Pro
 
 /** The names of the migrations that a choice of tables comes to, in their order. */
 function migrationsFor(options: MigrateOptions): string[] {
-  refuseUnknownOptions(options, ['users', 'queue']);
+  refuseUnknownOptions(options, ['users', 'queue', 'activity']);
   return [...STEPS].filter(([, { tables }]) => isWanted(options, tables)).map(([name]) => name);
 }
 
@@ -95,12 +101,16 @@ async function migrateUsers(knex: KnexLike): Promise<void> {
   await addMissing(database, dialect, resolveMapping({}, undefined), []);
 }
 
-async function migrateQueue(knex: KnexLike): Promise<void> {
-  const dialect = dialectOf(knex);
-  const database = knex as unknown as Database;
-  if (await hasQueueTables(database, dialect)) return;
-  await withSchemaLock(database, dialect, (locked) => createQueueTables(locked, dialect));
-}
+/** Makes tables that are ours alone. */
+const making =
+  (tablesOf: (dialect: DialectName) => TableStatements) =>
+  async (knex: KnexLike): Promise<void> => {
+    const dialect = dialectOf(knex);
+    const database = knex as unknown as Database;
+    const tables = tablesOf(dialect);
+    if ((await missingTables(database, dialect, tables.keys())).length === 0) return;
+    await withSchemaLock(database, dialect, (locked) => createMissing(locked, dialect, tables));
+  };
 
 /** One migration, as Knex wants it. */
 interface KnexMigration {
@@ -131,8 +141,16 @@ const STEPS: ReadonlyMap<string, Step> = new Map([
     'wpf_002_queue',
     {
       tables: 'queue',
-      up: migrateQueue,
-      loses: `webhooks that wait. Drop ${[...QUEUE_TABLES.keys()].join(', ')} by hand.`,
+      up: making(queueTables),
+      loses: 'webhooks that wait. Drop wpf_lanes, wpf_webhooks, wpf_positions by hand.',
+    },
+  ],
+  [
+    'wpf_003_activity',
+    {
+      tables: 'activity',
+      up: making(activityTables),
+      loses: 'what became of webhooks. Drop wpf_activity, wpf_activity_logs by hand.',
     },
   ],
 ]);

@@ -30,6 +30,12 @@ export type {
   CrmScene,
 } from './contracts/crm/settings';
 export type { QueueCapabilities, QueueScene, WebhookQueueContractOptions } from './contracts/queue/settings';
+export type {
+  ActivityLimits,
+  ActivityLogContractOptions,
+  ActivityScene,
+} from './contracts/activity/settings';
+export { activityLogContract } from './activity-log-contract';
 export { crmClientContract } from './crm-client-contract';
 export { userRepositoryContract } from './user-repository-contract';
 export { webhookQueueContract } from './webhook-queue-contract';

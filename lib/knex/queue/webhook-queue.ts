@@ -1,6 +1,6 @@
 // KnexWebhookQueue: webhooks in the host's own database from before they are acknowledged until they are done.
 import { randomUUID } from 'node:crypto';
-import { codeOf, ConfigurationError } from '../../errors';
+import { ConfigurationError } from '../../errors';
 import { leaseOf } from '../../queue/lease';
 import { isWebhookId, MAX_KEY, MAX_QUEUE_NAME, refuseLongText, RESULT_KEPT_MS } from '../../queue/limits';
 import type {
@@ -18,15 +18,15 @@ import type {
   WebhookQueue,
 } from '../../queue/queue';
 import { refuseUnknownOptions } from '../../unknown-options';
-import { dialectOf, isMissingTable, isUniqueViolation, withoutSql, type DialectName } from '../dialect';
+import { dialectOf, inWords, isUniqueViolation, type DialectName } from '../dialect';
 import type { Database, KnexLike, Row } from '../knex-like';
 import { rowsOf } from '../schema';
+import { Transactions } from '../transactions';
 import { findingsOf } from './findings';
 import { Groups } from './groups';
 import { addWebhooks, openLanes, type NewWebhook } from './put';
 import { LANES, POSITIONS, WEBHOOKS, type State } from './tables';
 import { asciiJson, keyOf, textOfKey } from '../../queue/text';
-import { Transactions } from './transactions';
 
 /** Options of {@link KnexWebhookQueue}. */
 export interface KnexWebhookQueueOptions {
@@ -98,7 +98,7 @@ export class KnexWebhookQueue implements WebhookQueue {
     }
     refuseUnknownOptions(options, ['leaseMs']);
     this.leaseMs = leaseOf(options.leaseMs);
-    this.#transactions = new Transactions(this.#database, this.#dialect);
+    this.#transactions = new Transactions(this.#database, this.#dialect, LANES);
     this.#puts = new Groups(
       (webhooks) =>
         this.#transactions.runDurably((database, now) => addWebhooks(database, this.#dialect, webhooks, now)),
@@ -434,14 +434,7 @@ export class KnexWebhookQueue implements WebhookQueue {
     try {
       return await work();
     } catch (error) {
-      if (codeOf(error) !== undefined) throw error;
-      const cleaned = withoutSql(error);
-      const words = cleaned.message === '' ? String((error as { code?: unknown }).code) : cleaned.message;
-      const remedy = isMissingTable(error)
-        ? '. Call migrate(knex), which makes the tables of the queue.'
-        : '';
-      cleaned.message = `${method}() of the webhook queue: ${words}${remedy}`;
-      throw cleaned;
+      throw inWords(error, `${method}() of the webhook queue`, 'the tables of the queue');
     }
   }
 }

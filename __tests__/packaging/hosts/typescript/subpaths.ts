@@ -2,7 +2,12 @@
 // loaded where none of the optional peers is installed.
 import * as assert from 'node:assert/strict';
 import {
+  MemoryActivityLog,
   MemoryUserRepository,
+  type ActivityCount,
+  type ActivityLog,
+  type ActivityRange,
+  type CrmBudget,
   type CrmClient,
   type PublicUser,
   type UserRepository,
@@ -19,11 +24,13 @@ import {
   type RedisOptions,
 } from 'wp-fusion-webhook/bullmq';
 import {
+  KnexActivityLog,
   knexMigrationSource,
   KnexUserRepository,
   KnexWebhookQueue,
   migrate,
   type ExtraValues,
+  type KnexActivityLogOptions,
   type KnexLike,
   type KnexMigrationSource,
   type KnexUserRepositoryOptions,
@@ -55,9 +62,13 @@ import {
   type WelcomeMail,
 } from 'wp-fusion-webhook/smtp';
 import {
+  activityLogContract,
   crmClientContract,
   userRepositoryContract,
   webhookQueueContract,
+  type ActivityLimits,
+  type ActivityLogContractOptions,
+  type ActivityScene,
   type CrmCapabilities,
   type CrmClientContractOptions,
   type CrmContact,
@@ -110,6 +121,10 @@ async function open(knex: KnexLike): Promise<UserRepository> {
 const ownTables: MigrateOptions = { users: false };
 const lease: KnexWebhookQueueOptions = { leaseMs: 60_000 };
 const openQueue = (knex: KnexLike): WebhookQueue => new KnexWebhookQueue(knex, lease);
+const kept: KnexActivityLogOptions = { keepDays: 90, records: 5_000_000, rejected: 1000, keepsValues: true };
+const openLog = (knex: KnexLike): ActivityLog => new KnexActivityLog(knex, kept);
+const lastDay: ActivityRange = { from: Date.now() - 86_400_000, to: Date.now(), stepMs: 3_600_000 };
+const counts = (log: ActivityLog): Promise<readonly ActivityCount[]> => log.counts('default', lastDay);
 const source: KnexMigrationSource = knexMigrationSource();
 
 // The queue on Redis
@@ -151,6 +166,7 @@ const scene = (): Promise<RepositoryScene> =>
 const repositoryOptions: UserRepositoryContractOptions = { runner, open: scene, capabilities };
 
 const crmCapabilities: CrmCapabilities = {};
+const budgetOf = (client: CrmClient): CrmBudget | undefined => client.budget?.();
 const failures: CrmFailure[] = ['unauthorized'];
 const openCrm = (client: CrmClient): CrmScene => ({
   client,
@@ -175,10 +191,15 @@ const queueOptions = (scene: QueueScene): WebhookQueueContractOptions => ({
   capabilities: queueCapabilities,
 });
 
+const limits: ActivityLimits = { records: 150, rejected: 20 };
+const logScene = (): Promise<ActivityScene> => Promise.resolve({ log: new MemoryActivityLog(limits) });
+const logOptions: ActivityLogContractOptions = { runner, open: logScene, limits };
+
 async function main(): Promise<void> {
-  assert.deepEqual(await source.getMigrations(), ['wpf_001_users', 'wpf_002_queue']);
+  assert.deepEqual(await source.getMigrations(), ['wpf_001_users', 'wpf_002_queue', 'wpf_003_activity']);
   await assert.rejects(open({} as KnexLike), /must be a Knex instance/);
   assert.throws(() => openQueue({} as KnexLike), /must be a Knex instance/);
+  assert.throws(() => openLog({} as KnexLike), /must be a Knex instance/);
   // Neither BullMQ nor nodemailer is installed here.
   assert.throws(() => openOnRedis(redis), /npm install bullmq ioredis/);
   assert.throws(() => mountAdmin({} as WpFusionWebhook), /must be what wpFusionWebhook/);
@@ -195,10 +216,15 @@ async function main(): Promise<void> {
   assert.ok(names.length > 50);
   const before = names.length;
   crmClientContract(crmOptions({} as CrmClient));
+  assert.equal(budgetOf({} as CrmClient), undefined);
   assert.ok(names.length > before);
   const beforeQueue = names.length;
   webhookQueueContract(queueOptions({ queue: {} as QueueScene['queue'] }));
   assert.ok(names.length > beforeQueue + 100);
+  assert.deepEqual(await counts(new MemoryActivityLog()), []);
+  const beforeLog = names.length;
+  activityLogContract(logOptions);
+  assert.ok(names.length > beforeLog + 30);
 }
 
 // A failure is an unhandled rejection, which ends the process.

@@ -1,10 +1,9 @@
-// How the queue works on the database: in short transactions that see what others have committed, are run again where the
+// How the queue and the activity log work on the database: in short transactions that see what others have committed, are run again where the
 // database asks for it, go by the database's clock, and are as durable as it can be where that is asked for.
 import { setImmediate as turnOfOthers } from 'node:timers/promises';
-import { beginWriting, isTransient, type DialectName } from '../dialect';
-import type { Database, Row } from '../knex-like';
-import { rowsOf } from '../schema';
-import { LANES } from './tables';
+import { beginWriting, isTransient, type DialectName } from './dialect';
+import type { Database, Row } from './knex-like';
+import { rowsOf } from './schema';
 
 /** After so long a transaction that meets others again and again is given up. */
 const PATIENCE_MS = 30_000;
@@ -28,15 +27,17 @@ const WAIT_FOR_DISK =
 /** What is done in a transaction. It may be run more than once. `now` is read when it begins. */
 export type Work<Value> = (database: Database, now: number) => PromiseLike<Value>;
 
-/** Runs the queue's transactions and single statements. */
+/** Runs transactions and single statements of one who writes to `table`. */
 export class Transactions {
   readonly #database: Database;
   readonly #dialect: DialectName;
+  readonly #table: string;
   #journal: Promise<void> | undefined;
 
-  constructor(database: Database, dialect: DialectName) {
+  constructor(database: Database, dialect: DialectName, table: string) {
     this.#database = database;
     this.#dialect = dialect;
+    this.#table = table;
   }
 
   /** Runs a transaction. */
@@ -111,7 +112,7 @@ export class Transactions {
       putBack = await this.#changeSettings(connection, isDurable);
       return await this.#database.transaction(
         noting(failures, async (database) => {
-          await beginWriting(database, this.#dialect, LANES);
+          await beginWriting(database, this.#dialect, this.#table);
           return await work(database, Date.now());
         }),
         { connection },
@@ -127,7 +128,7 @@ export class Transactions {
   }
 
   /**
-   * Changes what a transaction of the queue needs otherwise; gives the statements that put it back. SQLite waits for a file that
+   * Changes what such a transaction needs otherwise; gives the statements that put it back. SQLite waits for a file that
    * is in use with the whole process, and looks again so seldom that a busy one is never free: so we wait, not SQLite.
    */
   async #changeSettings(connection: object, isDurable: boolean): Promise<string[]> {
