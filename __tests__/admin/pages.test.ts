@@ -1,5 +1,5 @@
 // What the admin pages say, and what they do.
-import { MemoryActivityLog, type ActivityRecord } from '../../lib';
+import { MemoryActivityLog, type ActivityCount, type ActivityRecord } from '../../lib';
 import { ACCESS_KEY, until } from '../actions/site';
 import { KEYS, openSite, type AdminSite } from './site';
 
@@ -7,6 +7,8 @@ const records = (site: AdminSite): Promise<readonly ActivityRecord[]> =>
   site.webhook.activity.list({ limit: 100 });
 const idsOn = (html: string): string[] =>
   [...html.matchAll(/<li><a href="activity\/([^"]+)"/g)].map(([, id = '']) => id);
+
+afterEach(() => void jest.restoreAllMocks());
 
 describe('the overview', () => {
   test('says what came, and that nothing needs attention', async () => {
@@ -21,6 +23,27 @@ describe('the overview', () => {
     expect(text).toMatch(/received 2 succeeded 2 failed 0 rejected 0/);
     expect(html.match(/<rect class="done" x[^>]*height="[1-9]/g)).toHaveLength(1);
     expect(text).toMatch(/Calls to the CRM \d+ of 100000 in 1 minute/);
+  });
+
+  test('a log that takes long to count is not asked again at once, nor twice at the same time', async () => {
+    const site = await openSite();
+    let answer: ((counts: readonly ActivityCount[]) => void) | undefined;
+    const asked = jest
+      .spyOn(site.webhook.activity, 'counts')
+      .mockImplementation(() => new Promise((resolve) => (answer = resolve)));
+    const pages = [site.get(''), site.get('')];
+    await until(() => answer !== undefined);
+    // So long did it take.
+    const clock = jest.spyOn(performance, 'now').mockReturnValue(performance.now() + 1500);
+    answer?.([{ at: 0, state: 'done', code: null, count: 7 }]);
+    for (const page of await Promise.all(pages)) expect(page.text).toContain('succeeded 7');
+    await site.get('');
+    expect(asked).toHaveBeenCalledTimes(1);
+    clock.mockReturnValue(performance.now() + 60_000);
+    const later = site.get('');
+    await until(() => asked.mock.calls.length === 2);
+    answer?.([]);
+    await later;
   });
 
   test.each(['day', 'week', 'month'])('over the last %s', async (range) => {

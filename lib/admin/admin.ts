@@ -11,6 +11,7 @@ import { activityPage, recordPage, replayRecord } from './activity';
 import { deadLettersPage, purgeDeadLetters, replayDeadLetters } from './dead-letters';
 import { HEADERS, layout } from './layout';
 import { overviewPage } from './overview';
+import { RecentCounts } from './recent-counts';
 import { tryWebhook, urlsPage } from './urls';
 import type { Answer, Page, Visit } from './visit';
 
@@ -49,6 +50,7 @@ export function wpFusionAdmin<Request extends WebhookRequest = WebhookRequest>(
 ): (request: Request, response: ServerResponse) => void {
   const inside = insideOf(webhook);
   const { authorize, inspect, url } = resolve(options);
+  const counts = new RecentCounts(webhook);
 
   async function answer(request: Request): Promise<Answer> {
     // `true` and nothing else: whatever a function gives by mistake lets nobody in.
@@ -61,7 +63,7 @@ export function wpFusionAdmin<Request extends WebhookRequest = WebhookRequest>(
     if (isForm && isFromElsewhere(request)) throw new Refusal(403, 'This form was sent by another website.');
     const { path, query } = addressOf(request);
     const visit: Visit = {
-      ...{ webhook, inside, inspect, query },
+      ...{ webhook, inside, counts, inspect, query },
       siteUrl: url ?? siteUrlOf(request),
       form: isForm ? await formOf(request) : new Map(),
       root: '../'.repeat(path.split('/').length - 1),

@@ -50,10 +50,10 @@ function rangeOf(name: keyof typeof RANGES): ActivityRange {
 
 /** What the activity log counts; `undefined` where there is none. */
 async function countsIn(
-  { webhook, inside }: Visit,
+  { counts, inside }: Visit,
   range: ActivityRange,
 ): Promise<readonly ActivityCount[] | undefined> {
-  return inside.configuration.activityLog === undefined ? undefined : webhook.activity.counts(range);
+  return inside.configuration.activityLog === undefined ? undefined : counts.get(range);
 }
 
 /** What waits; `undefined` where there is no queue, `'gone'` where it cannot be asked. */

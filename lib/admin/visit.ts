@@ -2,11 +2,13 @@
 import type { Content } from '../html';
 import type { Inside } from '../inside';
 import type { WpFusionWebhook } from '../middleware';
+import type { RecentCounts } from './recent-counts';
 
 /** What a page is made from. */
 export interface Visit {
   readonly webhook: WpFusionWebhook;
   readonly inside: Inside;
+  readonly counts: RecentCounts;
   /** Whether values of fields are shown. */
   readonly inspect: boolean;
   /** The address of the site. */
