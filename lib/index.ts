@@ -61,6 +61,7 @@ export type {
   ContactFilter,
   CrmBudget,
   CrmClient,
+  CrmField,
   FieldValue,
   MetaValue,
   ReadOptions,
