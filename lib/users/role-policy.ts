@@ -28,6 +28,11 @@ export class RolePolicy {
     return this.#spellings.get(comparisonKey(role));
   }
 
+  /** Every assignable role, as the host spells it. */
+  get assignable(): string[] {
+    return [...this.#spellings.values()];
+  }
+
   /** The host's own test. An answer that is no answer must not leave somebody unprotected. */
   #judge(user: PublicUser): boolean {
     const answer: unknown = this.#isProtected?.(user) ?? false;

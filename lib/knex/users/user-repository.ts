@@ -113,7 +113,7 @@ export class KnexUserRepository implements UserRepository {
       await this.#database.transaction(async (transaction) => {
         await beginWriting(transaction, this.#dialect, this.#mapping.table);
         try {
-          await work(this.transacting(transaction as unknown as KnexLike));
+          await work(this.transacting(transaction));
         } catch (error) {
           failures.push(error);
         }
