@@ -1,4 +1,5 @@
 // What the doctor finds.
+import { codeOf } from '../../errors';
 import type { Site } from '../site';
 
 /** `to do`: something does not work until somebody does something. `warning`: it works, but not as it should. */
@@ -17,8 +18,10 @@ export const warning = (name: string, detail: string): Check => ({ name, status:
 export const toDo = (name: string, detail: string): Check => ({ name, status: 'to do', detail });
 export const notChecked = (name: string, detail: string): Check => ({ name, status: 'not checked', detail });
 
-/** How long one check may take: a CRM that is asked four times, each time in vain, takes longer than anybody looks on. */
-const PATIENCE_MS = 60_000;
+/** How long one check may take. */
+const PATIENCE_MS = 30_000;
+/** How long what was told to stop may take to say what held it up. */
+const REASON_MS = 1000;
 
 /** What a check gives, or what kept it from giving anything. */
 export async function attempt(
@@ -27,19 +30,22 @@ export async function attempt(
   work: (signal: AbortSignal) => Promise<readonly Check[]>,
 ): Promise<readonly Check[]> {
   const aborting = new AbortController();
-  let timer: NodeJS.Timeout | undefined;
+  const timers: NodeJS.Timeout[] = [];
   const tooLong = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => {
-      reject(new Error(`There was no answer within ${PATIENCE_MS / 1000} s.`));
-      aborting.abort();
-    }, PATIENCE_MS);
+    const noAnswer = (): void => reject(new Error(`There was no answer within ${PATIENCE_MS / 1000} s.`));
+    timers.push(
+      setTimeout(() => aborting.abort(), PATIENCE_MS),
+      setTimeout(noAnswer, PATIENCE_MS + REASON_MS),
+    );
   });
   try {
     return await Promise.race([work(aborting.signal), tooLong]);
   } catch (error) {
+    // Nothing is wrong then, but that others call as well.
+    if (codeOf(error) === 'CRM_RATE_LIMITED') return [warning(name, describe(error))];
     return [toDo(name, describe(error))];
   } finally {
-    clearTimeout(timer);
+    for (const timer of timers) clearTimeout(timer);
   }
 }
 
