@@ -274,3 +274,36 @@ describe('what it writes', () => {
     expect(JSON.parse(stdout)).toMatchObject({ ok: true });
   });
 });
+
+describe('docs/command-line.md', () => {
+  const text = readFileSync(path.resolve(__dirname, '../../docs/command-line.md'), 'utf8');
+
+  test.each(COMMANDS)('tells of %s, and of its options', async (command) => {
+    expect(text).toMatch(new RegExp(`^## .*\\b${command}\\b`, 'm'));
+    const { stdout } = await new Folder().run(command, '--help');
+    const options = [...stdout.matchAll(/^ {2}(--[\w-]+)/gm)].map(([, option = '']) => option);
+    expect(options.filter((option) => !text.includes(option))).toEqual([]);
+  });
+
+  test('shows a configuration file that works', async () => {
+    const [, code = ''] = /^```js command-line-config\n([\s\S]*?)^```$/m.exec(text) ?? [];
+    const folder = new Folder({
+      WPF_ACCESS_KEY: 'a-key-of-sixteen-or-more',
+      ONTRAPORT_APP_ID: 'id',
+      ONTRAPORT_API_KEY: 'key',
+    });
+    folder.write('wp-fusion-webhook.config.js', code);
+    folder.write(
+      'members.js',
+      `const knex = require('knex')({ client: 'better-sqlite3', connection: ':memory:', useNullAsDefault: true });
+      const { KnexUserRepository } = require('wp-fusion-webhook/knex');
+      module.exports = { knex, users: new KnexUserRepository(knex) };`,
+    );
+    const [printed = ''] = /^https:\/\/www.*customer.*$/m.exec(text) ?? [];
+    expect(await folder.run('url', '--action', 'add')).toEqual({
+      code: 0,
+      stdout: `${printed.replace('role=customer&', '')}\n`,
+      stderr: '',
+    });
+  });
+});

@@ -8,7 +8,7 @@ import type { FieldMetadata } from './decode';
 import type { Call, Transport } from './transport';
 
 /** What the account says about a field, with what people call it. */
-export interface NamedField extends FieldMetadata {
+interface NamedField extends FieldMetadata {
   readonly label: string;
 }
 
