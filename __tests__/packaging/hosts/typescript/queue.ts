@@ -6,9 +6,11 @@ import {
   wpFusionWebhook,
   type Activity,
   type ActivityAttempt,
+  type ActivityCount,
   type ActivityEntry,
   type ActivityFilter,
   type ActivityLog,
+  type ActivityRange,
   type ActivityRecord,
   type ActivityState,
   type BudgetStore,
@@ -52,6 +54,10 @@ class CountingLog implements ActivityLog {
 
   list(log: string, filter: ActivityFilter): Promise<readonly ActivityRecord[]> {
     return this.#memory.list(log, filter);
+  }
+
+  counts(log: string, range: ActivityRange): Promise<readonly ActivityCount[]> {
+    return this.#memory.counts(log, range);
   }
 
   get(log: string, id: string): Promise<ActivityRecord | null> {
