@@ -25,7 +25,7 @@ const REASON_MS = 1000;
 
 /** What a check gives, or what kept it from giving anything. */
 export async function attempt(
-  { describe }: Site,
+  { describe }: Pick<Site, 'describe'>,
   name: string,
   work: (signal: AbortSignal) => Promise<readonly Check[]>,
 ): Promise<readonly Check[]> {

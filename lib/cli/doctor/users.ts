@@ -10,7 +10,7 @@ import { attempt, notChecked, ok, toDo, warning, type Check } from './check';
 const NAME = 'user storage';
 const TEST = 'user storage, tried';
 
-export async function checkUsers(site: Site): Promise<readonly Check[]> {
+export async function checkUsers(site: Pick<Site, 'configuration' | 'describe'>): Promise<readonly Check[]> {
   const { users } = site.configuration;
   const findings = await attempt(site, NAME, async () => {
     if (users.check === undefined) return [notChecked(NAME, 'the repository has no check()')];
@@ -25,7 +25,7 @@ export async function checkUsers(site: Site): Promise<readonly Check[]> {
   return [...findings, ...(await attempt(site, TEST, () => rehearsed(site)))];
 }
 
-async function rehearsed({ configuration }: Site): Promise<readonly Check[]> {
+async function rehearsed({ configuration }: Pick<Site, 'configuration'>): Promise<readonly Check[]> {
   const { users } = configuration;
   if (users.rehearse === undefined) {
     return [notChecked(TEST, 'the repository has no rehearse(), which undoes what is tried')];
