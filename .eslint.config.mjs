@@ -195,6 +195,8 @@ export default tseslint.config(
     'knex',
     'nodemailer',
   ]),
+  // The sandbox alone, and only where it is asked for: `import()` is no import to this rule.
+  mayNotImport('cli/**/*.ts', ['knex', 'bullmq', 'smtp', 'testing']),
   mayNotImport('testing/**/*.ts', [
     'webhook',
     'actions',

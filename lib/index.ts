@@ -6,6 +6,7 @@
 // What `wp-fusion-webhook` exports, nothing else.
 export { wpFusionWebhook, type Activity, type DeadLetters, type WpFusionWebhook } from './middleware';
 export type { AccessKey, ActionContext, ActionHandler, WpFusionWebhookOptions } from './options';
+export type { WpFusionConfig } from './cli/wp-fusion-config';
 export type { Hooks, Notifier, WebhookEvents } from './events';
 export type { Logger } from './logger';
 export type { Change, Outcome, SkipReason, Warning, WarningCode } from './result';
@@ -61,6 +62,7 @@ export type {
   ContactFilter,
   CrmBudget,
   CrmClient,
+  CrmField,
   FieldValue,
   MetaValue,
   ReadOptions,

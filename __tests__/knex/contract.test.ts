@@ -23,7 +23,7 @@ describe.each(availableDatabases())('%s', (name) => {
 
     userRepositoryContract({
       runner: { describe, it },
-      capabilities: shape.capabilities(name),
+      capabilities: { ...shape.capabilities(name), rehearse: true },
       open: async () => {
         const { knex } = database;
         await shape.empty(knex);

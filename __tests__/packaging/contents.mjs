@@ -2,7 +2,7 @@
 import * as fs from 'node:fs';
 import path from 'node:path';
 import ts from 'typescript';
-import { ensure, manifestOf, node, PACKAGE } from './tools.mjs';
+import { ensure, manifestOf, node, PACKAGE, run } from './tools.mjs';
 
 /** All files below a directory. */
 const filesIn = (directory) =>
@@ -106,6 +106,20 @@ export function checkInstalled(project) {
     `installing it brings ${own.length} packages, ${kilobytes(bytes)}`,
   );
   return `${own.length} packages with the package itself, ${kilobytes(bytes)}`;
+}
+
+/** The command, as npm has put it into the project: it runs, and says what is wrong where there is no site. */
+export async function checkCommand(project) {
+  const options = { cwd: project, env: { npm_config_offline: 'true' } };
+  const { stdout } = await run('npx', ['wp-fusion-webhook', '--version'], options);
+  ensure(stdout.trim() === manifestOf(project).version, `--version says ${stdout}`);
+  const sandbox = await run('npx', ['wp-fusion-webhook', 'sandbox', '--help'], options);
+  ensure(sandbox.stdout.startsWith('Usage: '), `sandbox --help says ${sandbox.stdout}`);
+  const refused = await run('npx', ['wp-fusion-webhook', 'doctor'], options).catch(({ message }) => message);
+  ensure(
+    /ended with code 2\n.*wp-fusion-webhook\.config\.js/.test(refused),
+    `doctor without a site: ${refused}`,
+  );
 }
 
 /** What requiring the package loads: nothing but itself and its dependencies, and nothing of the sandbox. */

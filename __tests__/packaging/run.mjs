@@ -4,7 +4,7 @@
 import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { checkContents, checkInstalled, checkLoads } from './contents.mjs';
+import { checkCommand, checkContents, checkInstalled, checkLoads } from './contents.mjs';
 import {
   checkBundles,
   checkCompilers,
@@ -147,6 +147,7 @@ async function main() {
         await check('contents', () => checkContents(packed, project));
         await check('installs', () => checkInstalled(project));
         await check('loads', () => checkLoads(project));
+        await check('command', () => checkCommand(project));
         await check('public surface', () => checkSurface(project));
         await check('without any peer', () => checkWithoutPeers(project));
         await check('types without @types/express and any peer', () => checkTypesAlone(project));

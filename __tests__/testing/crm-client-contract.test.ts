@@ -162,6 +162,15 @@ describe('capabilities', () => {
     expect(messagesOf(unsaid)[0]).toContain('say capabilities: { listContacts: false }');
   });
 
+  test('describeFields', async () => {
+    const capabilities = { describeFields: true };
+    const results = await run(Client, { capabilities });
+    expect([...results.failed.keys()]).toEqual([
+      'describeFields › names each field once, with a label and a type',
+    ]);
+    expect(messagesOf(results)[0]).toContain('leave capabilities.describeFields out');
+  });
+
   test('withoutEmail', async () => {
     expect(await skippedBy({ capabilities: { withoutEmail: false } })).toEqual([
       'getContacts › gives null as the email of a contact without one',

@@ -251,3 +251,51 @@ describe('with node:test, in a process of its own and the built package', () => 
     expect(bad.text).toContain('Emails are compared trimmed.');
   });
 });
+
+describe('rehearse, where it is said to be there', () => {
+  const REHEARSE = { capabilities: { rehearse: true } };
+  const openWith =
+    (change: (users: MemoryUserRepository) => UserRepository) => async (): Promise<RepositoryScene> => {
+      const users = new MemoryUserRepository();
+      return {
+        users: change(users),
+        stored: async (id) => users.all().find((user) => user.id === id) ?? null,
+        count: async () => users.all().length,
+      };
+    };
+  const withRehearse = (
+    users: MemoryUserRepository,
+    rehearse: UserRepository['rehearse'],
+  ): UserRepository => ({
+    findByContactId: (contactId) => users.findByContactId(contactId),
+    findByEmail: (email) => users.findByEmail(email),
+    create: (user) => users.create(user),
+    update: (id, changes, condition) => users.update(id, changes, condition),
+    ...(rehearse === undefined ? {} : { rehearse }),
+  });
+
+  test('the reference passes', async () => {
+    const results = await run(
+      openWith((users) => users),
+      REHEARSE,
+    );
+    expect(messagesOf(results)).toEqual([]);
+    expect([...results.passed].filter((name) => name.startsWith('rehearse'))).toHaveLength(3);
+  });
+
+  test.each<[string, (users: MemoryUserRepository) => UserRepository['rehearse'], number]>([
+    ['it undoes nothing', (users) => (work) => work(users), 3],
+    ['it does nothing', () => () => Promise.resolve(), 1],
+    ['it swallows what the work throws', (users) => (work) => users.rehearse(work).catch(() => undefined), 1],
+    ['it is not there', () => undefined, 3],
+  ])('%s', async (_name, rehearse, failures) => {
+    const results = await run(
+      openWith((users) => withRehearse(users, rehearse(users))),
+      REHEARSE,
+    );
+    const failed = [...results.failed.keys()];
+    expect(failed.filter((name) => !name.startsWith('rehearse'))).toEqual([]);
+    expect(failed).toHaveLength(failures);
+    expect(crashesOf(results)).toEqual([]);
+  });
+});

@@ -5,6 +5,7 @@ import { userRepositoryContract } from '../../lib/testing';
 userRepositoryContract({
   runner: { describe, it },
   name: 'MemoryUserRepository',
+  capabilities: { rehearse: true },
   open: async () => {
     const users = new MemoryUserRepository();
     return {

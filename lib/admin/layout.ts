@@ -21,7 +21,7 @@ export const HEADERS: Readonly<Record<string, string>> = {
 };
 
 /** The pages that the navigation leads to: path, title. */
-export const SECTIONS = [
+const SECTIONS = [
   ['', 'Overview'],
   ['activity', 'Activity'],
   ['dead-letters', 'Dead letters'],

@@ -71,6 +71,25 @@ export interface ContactFilter {
  */
 export type BudgetStore = SharedPlace;
 
+/**
+ * A field that the contacts of an account have.
+ *
+ * @example
+ * const fields: readonly CrmField[] = (await crm.describeFields?.()) ?? [];
+ * console.log(fields.map(({ key, label, type }) => `${key}: ${label} (${type})`).join('\n'));
+ */
+export interface CrmField {
+  /** By which fields are read and written: what the options `fields` and `returnPassword` name. */
+  readonly key: string;
+  /** What people call it in the CRM. */
+  readonly label: string;
+  /**
+   * What it can hold. `text`: any text to the letter, as a returned password needs it. `choice`: one of several options, `list`: any
+   * number of them. `other`: anything that is none of these, also text of one kind alone, such as emails.
+   */
+  readonly type: 'text' | 'number' | 'boolean' | 'date' | 'choice' | 'list' | 'other';
+}
+
 /** A rate limit, as far as a client knows it. {@link CrmClient}`.budget` gives it. */
 export interface CrmBudget {
   /** Calls in a window. */
@@ -147,6 +166,12 @@ export interface CrmClient {
 
   /** The address of the page on which the CRM shows a contact to its users. Optional. */
   contactUrl?(id: string): string;
+
+  /**
+   * The fields of contacts, in any order, also those that every contact has. Optional: whoever looks whether the options name fields
+   * that there are. A client may keep them for a while, until {@link CrmClient.refresh}.
+   */
+  describeFields?(options?: { readonly signal?: AbortSignal | undefined }): Promise<readonly CrmField[]>;
 
   /** What is known of the rate limit at this moment; `undefined` where nothing is. Optional. */
   budget?(): CrmBudget | undefined;

@@ -1,4 +1,5 @@
 // crmClientContract: what every CRM client has to do, as tests that its author runs on a CRM.
+import { describing } from './contracts/crm/describing';
 import { failing } from './contracts/crm/failing';
 import { listing } from './contracts/crm/listing';
 import { reading } from './contracts/crm/reading';
@@ -34,5 +35,6 @@ export function crmClientContract(options: CrmClientContractOptions): void {
     writing(suite);
     failing(suite, settings);
     listing(suite, settings);
+    describing(suite, settings);
   });
 }

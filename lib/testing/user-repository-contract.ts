@@ -5,6 +5,7 @@ import { finding } from './contracts/users/finding';
 import { settingsOf } from './contracts/users/settings';
 import type { UserRepositoryContractOptions } from './contracts/users/settings';
 import { racing } from './contracts/users/racing';
+import { rehearsing } from './contracts/users/rehearsing';
 import { stageFor } from './contracts/users/stage';
 import { updating } from './contracts/users/updating';
 import { Suite } from './contracts/runner';
@@ -46,5 +47,6 @@ export function userRepositoryContract(options: UserRepositoryContractOptions): 
     updating(suite, settings);
     conditions(suite, settings);
     racing(suite, settings);
+    rehearsing(suite, settings);
   });
 }

@@ -4,7 +4,7 @@ import { inSpan } from '../telemetry/spans';
 import { comparisonKey } from './normalize';
 import type { PublicUser, User, UserChanges, UserRepository } from './repository';
 
-type Method = Exclude<keyof UserRepository, 'check'>;
+type Method = Exclude<keyof UserRepository, 'check' | 'rehearse'>;
 
 /** What each method may say by its error; anything else it throws is a failure of the storage. */
 const MAY_THROW: Readonly<Record<Method, readonly string[]>> = {

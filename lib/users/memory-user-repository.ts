@@ -13,7 +13,7 @@ import type { NewUser, User, UserChanges, UserRepository } from './repository';
  * users.all(); // → User[]
  */
 export class MemoryUserRepository implements UserRepository {
-  readonly #users = new Map<string, User>();
+  #users = new Map<string, User>();
   #lastId = 0;
 
   /** Every user, in the order of creation, as copies. */
@@ -66,6 +66,15 @@ export class MemoryUserRepository implements UserRepository {
     this.#refuseDuplicates(changed);
     this.#users.set(id, changed);
     return structuredClone(changed);
+  }
+
+  /** Runs `work` with a copy, of which nothing stays. Unlike in a database, nobody waits for it to end. */
+  async rehearse(work: (users: MemoryUserRepository) => Promise<void>): Promise<void> {
+    const copy = new MemoryUserRepository();
+    // A stored user is replaced, never changed: the two share those that neither has touched.
+    copy.#users = new Map(this.#users);
+    copy.#lastId = this.#lastId;
+    await work(copy);
   }
 
   #find(matches: (user: User) => boolean): User | null {

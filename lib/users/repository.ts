@@ -91,4 +91,19 @@ export interface UserRepository {
    * logs what it is told. Changes nothing. Rejects where the storage cannot be asked.
    */
   check?(): Promise<readonly RepositoryFinding[]>;
+
+  /**
+   * Runs `work` with a repository whose changes are all undone when it ends, whether it resolves or rejects; then ends as it did. Nobody
+   * else sees them meanwhile. A refusal (`DuplicateUserError`, `StaleUserError`) ends nothing: `work` may go on after it. Optional:
+   * the command line's `doctor` tries the storage so, without leaving anything behind.
+   *
+   * Not promised: that numbers are given again which the database took for ids meanwhile.
+   *
+   * @example
+   * await users.rehearse?.(async (rehearsed) => {
+   *   const { id } = await rehearsed.create(user);
+   *   await rehearsed.update(id, { role: 'customer' });
+   * }); // and nothing has happened
+   */
+  rehearse?(work: (users: UserRepository) => Promise<void>): Promise<void>;
 }

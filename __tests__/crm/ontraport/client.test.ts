@@ -314,6 +314,23 @@ describe('metadata and tags', () => {
     expect(sandbox.callCount(TAGS)).toBe(2);
   });
 
+  test('tell which fields there are, in words that other CRMs have too', async () => {
+    const client = await setUp();
+    sandbox.addField({ key: 'f1', alias: 'Password' });
+    sandbox.addField({ key: 'f2', alias: 'Plan', type: 'drop', options: ['Gold'] });
+    sandbox.addField({ key: 'f3', alias: '', type: 'list', options: ['Blue'] });
+    const fields = new Map((await client.describeFields()).map((field) => [field.key, field]));
+    expect(fields.get('f1')).toEqual({ key: 'f1', label: 'Password', type: 'text' });
+    expect(fields.get('f2')).toEqual({ key: 'f2', label: 'Plan', type: 'choice' });
+    expect(fields.get('f3')).toEqual({ key: 'f3', label: 'f3', type: 'list' });
+    const typeOf = (key: string): string | undefined => fields.get(key)?.type;
+    expect(['email', 'birthday', 'spent', 'dlm', 'id', 'unique_id'].map(typeOf)).toEqual([
+      ...['other', 'date', 'number', 'date', 'other', 'other'],
+    ]);
+    sandbox.fail({ with: 'unauthorized', times: Infinity });
+    expect(await client.describeFields()).toHaveLength(fields.size);
+  });
+
   test('all pages of tags are read; those of other objects are none', async () => {
     const client = await setUp({ shuffle: true });
     const names = Array.from({ length: 130 }, (_, index) => `Tag ${index}`);

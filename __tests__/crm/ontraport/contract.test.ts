@@ -22,6 +22,7 @@ afterEach(() => void jest.restoreAllMocks());
 crmClientContract({
   runner: { describe, it },
   name: 'OntraportClient',
+  capabilities: { describeFields: true },
   open: async () => {
     const sandbox = await OntraportSandbox.start({ apiKey: 'api key&secret?\u00e4' });
     const [writableField, otherField] = [

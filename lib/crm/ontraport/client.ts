@@ -7,12 +7,13 @@ import type {
   ContactFilter,
   CrmBudget,
   CrmClient,
+  CrmField,
   FieldValue,
   ReadOptions,
   Tag,
 } from '../client';
 import { ContactReader } from '../contact-reader';
-import { dateOf, decodeValue, optionIds, rawValue, splitIds } from './decode';
+import { dateOf, decodeValue, kindOf, optionIds, rawValue, splitIds } from './decode';
 import { badShape, Catalogue, loadFields, loadTags, own, rowsOf } from './metadata';
 import type { Fields, Row, Tags } from './metadata';
 import { resolveOptions } from './client-options';
@@ -103,6 +104,25 @@ export class OntraportClient implements CrmClient {
   /** The calls of this client, those of other processes and programs that it knows of included, out of what the account allows. */
   budget(): CrmBudget {
     return this.#transport.budget();
+  }
+
+  /**
+   * The fields of contacts as the account's metadata has them, and those that it does not name and every contact has. Kept for an
+   * hour, as for reads.
+   *
+   * @throws WpFusionError as {@link OntraportClient.getContacts}.
+   */
+  async describeFields({ signal }: { readonly signal?: AbortSignal | undefined } = {}): Promise<
+    readonly CrmField[]
+  > {
+    const fields = await this.#fields.get(signal, () => []);
+    const named = [...fields].map(([key, { label, type }]): CrmField => ({
+      key,
+      label: label === '' ? key : label,
+      type: kindOf(type),
+    }));
+    const unnamed = [...KNOWN_KEYS].filter((key) => !fields.has(key));
+    return [...named, ...unnamed.map((key): CrmField => ({ key, label: key, type: 'other' }))];
   }
 
   /** The page of a contact in Ontraport's app. */

@@ -1,13 +1,36 @@
 // What Ontraport stores as text becomes values: by the type that the account's field metadata names
 // (Ontraport API, "Object meta" and "Value quirks").
 
-import type { FieldValue } from '../client';
+import type { CrmField, FieldValue } from '../client';
 
 /** What the account's metadata says about a field. */
 export interface FieldMetadata {
   readonly type: string;
   /** Labels by option id, for `drop` and `list`. */
   readonly options: ReadonlyMap<string, string>;
+}
+
+/** What a field of this type can hold, in words that other CRMs have too. */
+export function kindOf(type: string): CrmField['type'] {
+  switch (type) {
+    case 'text':
+    case 'longtext':
+      return 'text';
+    case 'numeric':
+    case 'price':
+      return 'number';
+    case 'check':
+      return 'boolean';
+    case 'timestamp':
+    case 'fulldate':
+      return 'date';
+    case 'drop':
+      return 'choice';
+    case 'list':
+      return 'list';
+    default:
+      return 'other';
+  }
 }
 
 /** A value as the account stores it, as text: `null` where there is none, JSON where it is no scalar. */

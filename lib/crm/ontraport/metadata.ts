@@ -7,8 +7,13 @@ import { rawValue } from './decode';
 import type { FieldMetadata } from './decode';
 import type { Call, Transport } from './transport';
 
+/** What the account says about a field, with what people call it. */
+interface NamedField extends FieldMetadata {
+  readonly label: string;
+}
+
 /** Field metadata by field key. */
-export type Fields = ReadonlyMap<string, FieldMetadata>;
+export type Fields = ReadonlyMap<string, NamedField>;
 
 /** Tag names by tag id. */
 export type Tags = ReadonlyMap<string, string>;
@@ -187,10 +192,13 @@ export async function loadFields(transport: Transport, options: LoadOptions): Pr
   return new Map(
     entriesOf(type.fields, path).map(([key, field]) => [
       key,
-      { type: isRecord(field) ? (rawValue(field.type) ?? '') : '', options: optionsOf(field) },
+      { type: textOf(field, 'type'), label: textOf(field, 'alias'), options: optionsOf(field) },
     ]),
   );
 }
+
+const textOf = (field: unknown, name: string): string =>
+  isRecord(field) ? (rawValue(field[name]) ?? '') : '';
 
 function optionsOf(field: unknown): ReadonlyMap<string, string> {
   const options = isRecord(field) ? field.options : undefined;

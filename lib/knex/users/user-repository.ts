@@ -102,6 +102,30 @@ export class KnexUserRepository implements UserRepository {
   }
 
   /**
+   * Runs `work` in a transaction, on a Knex transaction in a savepoint, and rolls it back. On SQLite other writers wait meanwhile, so
+   * let `work` be short. Not undone: ids that the database has counted on, what `extraValues`, `newTag` and the like do beside, and
+   * writes to tables that know no transactions ({@link KnexUserRepository.check} says so of the users table).
+   */
+  async rehearse(work: (users: KnexUserRepository) => Promise<void>): Promise<void> {
+    const rollBack = new Error('The rehearsal is over.');
+    const failures: unknown[] = [];
+    try {
+      await this.#database.transaction(async (transaction) => {
+        await beginWriting(transaction, this.#dialect, this.#mapping.table);
+        try {
+          await work(this.transacting(transaction));
+        } catch (error) {
+          failures.push(error);
+        }
+        throw rollBack;
+      });
+    } catch (error) {
+      if (failures.length > 0) throw failures[0];
+      if (error !== rollBack) await this.#saying('rehearse', () => Promise.reject(error as Error));
+    }
+  }
+
+  /**
    * What the tables lack, in words, each with what to do and, where that is possible, the SQL that does it. The middleware
    * asks at its start and logs the answers.
    */

@@ -25,7 +25,9 @@ import {
   type Change,
   type Contact,
   type ContactFilter,
+  type CrmBudget,
   type CrmClient,
+  type CrmField,
   type ErrorCode,
   type ErrorDetails,
   type FieldSpec,
@@ -52,6 +54,7 @@ import {
   type WarningCode,
   type WebhookEvents,
   type WebhookRequest,
+  type WpFusionConfig,
   type WpFusionWebhook,
   type WpFusionWebhookOptions,
 } from 'wp-fusion-webhook';
@@ -175,6 +178,14 @@ class AcmeClient implements CrmClient {
     const record = this.#records.get(id);
     if (record === undefined) throw new WpFusionError('CONTACT_NOT_FOUND', `Acme has no contact ${id}.`);
     Object.assign(record, fields);
+  }
+
+  async describeFields(): Promise<readonly CrmField[]> {
+    return [{ key: 'company', label: 'Company', type: 'text' }];
+  }
+
+  budget(): CrmBudget {
+    return { limit: 100, used: this.#records.size, windowMs: 60_000 };
   }
 
   trouble(): WpFusionError | undefined {
@@ -375,6 +386,12 @@ async function main(): Promise<void> {
     logger: false,
     bodyLimit: process.env.BODY_LIMIT,
   };
+  const config: WpFusionConfig = {
+    options: async () => hooksOptions,
+    url: process.env.SITE_URL,
+    close: () => sandbox.close(),
+  };
+  assert.equal(typeof config.options, 'function');
   const ownWebhook = wpFusionWebhook(hooksOptions);
 
   const addresses = new Set<string | undefined>();

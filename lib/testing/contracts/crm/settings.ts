@@ -78,6 +78,8 @@ export interface CrmCapabilities {
   readonly failures?: readonly CrmFailure[] | undefined;
   /** Whether the client has the optional `listContacts`; default `true`. */
   readonly listContacts?: boolean | undefined;
+  /** Whether the client has the optional `describeFields`; default `false`. */
+  readonly describeFields?: boolean | undefined;
   /** Whether a contact can be without an email; default `true`. */
   readonly withoutEmail?: boolean | undefined;
   /** Names of tags that the CRM can hold, two at least. Default: some with commas, quotes and other letters. */
@@ -105,6 +107,7 @@ export interface CrmClientContractOptions {
 export interface Settings {
   readonly failures: readonly CrmFailure[];
   readonly listContacts: boolean;
+  readonly describeFields: boolean;
   readonly withoutEmail: boolean;
   readonly tags: readonly [string, string, ...string[]];
 }
@@ -133,6 +136,7 @@ export function settingsOf({ capabilities = {} }: CrmClientContractOptions): Set
   return {
     failures: capabilities.failures ?? ALL_FAILURES,
     listContacts: capabilities.listContacts ?? true,
+    describeFields: capabilities.describeFields ?? false,
     withoutEmail: capabilities.withoutEmail ?? true,
     tags: [first, second, ...others],
   };

@@ -94,6 +94,8 @@ export interface RepositoryCapabilities {
    * `stored` give those above 2^53 as text or as a bigint, as a number they are rounded.
    */
   readonly contactIds?: 'text' | 'numeric' | undefined;
+  /** Whether the repository has the optional `rehearse`; default `false`. */
+  readonly rehearse?: boolean | undefined;
 }
 
 /**
@@ -125,6 +127,7 @@ export interface Settings {
   readonly distinguishesUnicode: boolean;
   readonly withoutPassword: boolean;
   readonly contactIds: 'text' | 'numeric';
+  readonly rehearse: boolean;
   readonly writers: number;
   readonly rounds: number;
 }
@@ -190,6 +193,7 @@ export function settingsOf(options: UserRepositoryContractOptions): Settings {
     distinguishesUnicode: capabilities.distinguishesUnicode ?? true,
     withoutPassword: capabilities.withoutPassword ?? true,
     contactIds: capabilities.contactIds ?? 'text',
+    rehearse: capabilities.rehearse ?? false,
     writers,
     rounds,
   };
