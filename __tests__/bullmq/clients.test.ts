@@ -33,7 +33,7 @@ const CLIENTS: Readonly<Record<string, () => Promise<HostClient>>> = {
   test.each(Object.keys(CLIENTS))('%s: it works, and is not closed', async (kind) => {
     const host = await CLIENTS[kind]!();
     try {
-      const { open } = openScene();
+      const { open } = await openScene();
       const queue = open({ connection: host.client });
       const first = await queue.put(NAME, '7', ADD);
       const second = await queue.put(NAME, '7', ADD);
@@ -57,7 +57,7 @@ const CLIENTS: Readonly<Record<string, () => Promise<HostClient>>> = {
 
   test('that the host has closed is told at once', async () => {
     const client = new Redis(TEST_REDIS_URL);
-    const queue = openScene().open({ connection: client });
+    const queue = (await openScene()).open({ connection: client });
     await queue.put(NAME, '7', ADD);
     await client.quit();
     await expect(queue.put(NAME, '7', ADD)).rejects.toThrow(/put\(\) of the webhook queue: .*closed/);

@@ -57,7 +57,7 @@ async function boardOf({ board }: Scene): Promise<{
 
 (isRedisThere() ? describe : describe.skip)('bull-board', () => {
   test('shows what waits, what is in work and what waits for later, by contact', async () => {
-    const scene = openScene();
+    const scene = await openScene();
     const board = await boardOf(scene);
     const { queue } = scene;
     await queue.put(NAME, '7', ADD);
@@ -71,7 +71,7 @@ async function boardOf({ board }: Scene): Promise<{
   });
 
   test('shows dead letters as failed jobs with their reasons; “retry” replays them', async () => {
-    const scene = openScene();
+    const scene = await openScene();
     const board = await boardOf(scene);
     const { queue } = scene;
     const id = await queue.put(NAME, '7', { ...ADD, email: 'someone@example.com' });
@@ -101,7 +101,7 @@ async function boardOf({ board }: Scene): Promise<{
   });
 
   test('dead letters that are replayed or purged by the site are shown no more', async () => {
-    const scene = openScene();
+    const scene = await openScene();
     const board = await boardOf(scene);
     const { queue } = scene;
     for (const contactId of ['7', '8']) {
@@ -118,7 +118,7 @@ async function boardOf({ board }: Scene): Promise<{
   });
 
   test('“pause” keeps everything where it is until “resume”', async () => {
-    const scene = openScene();
+    const scene = await openScene();
     const board = await boardOf(scene);
     const { queue } = scene;
     expect(await board.press('/pause')).toBe(200);
@@ -129,7 +129,7 @@ async function boardOf({ board }: Scene): Promise<{
   });
 
   test('“promote” brings nothing before its time, and loses nothing', async () => {
-    const scene = openScene();
+    const scene = await openScene();
     const board = await boardOf(scene);
     const { queue } = scene;
     await queue.put(NAME, '7', ADD);
@@ -146,7 +146,7 @@ async function boardOf({ board }: Scene): Promise<{
   });
 
   test('a job that somebody has added by hand fails with words, and keeps nobody', async () => {
-    const scene = openScene();
+    const scene = await openScene();
     const board = await boardOf(scene);
     const { queue } = scene;
     await scene.board.add('mine', { hello: 'world' });
@@ -157,7 +157,7 @@ async function boardOf({ board }: Scene): Promise<{
   });
 
   test('a wake-up that was removed is missed by nobody: the next one comes for all', async () => {
-    const scene = openScene();
+    const scene = await openScene();
     const { queue, board } = scene;
     const first = await queue.put(NAME, '7', ADD);
     await board.drain(true);
@@ -168,7 +168,7 @@ async function boardOf({ board }: Scene): Promise<{
   });
 
   test('a queue of BullMQ’s that was emptied, or obliterated, is filled again from the inboxes', async () => {
-    const scene = openScene({ leaseMs: 100 });
+    const scene = await openScene({ leaseMs: 100 });
     const { queue, board, redis, prefix } = scene;
     for (const contactId of ['7', '8']) await queue.put(NAME, contactId, ADD);
     await board.obliterate({ force: true });
@@ -190,7 +190,7 @@ async function boardOf({ board }: Scene): Promise<{
   });
 
   test('nothing is left in Redis of what is done, but counters and what BullMQ keeps', async () => {
-    const { queue, redis, prefix } = openScene();
+    const { queue, redis, prefix } = await openScene();
     for (const contactId of ['7', '7', '8']) await queue.put(NAME, contactId, ADD);
     for (const taken of await takeSome(queue)) await beDone(queue, taken);
     while ((await queue.take(NAME, 50)).length > 0);

@@ -9,7 +9,7 @@ afterEach(closeScenes);
   'a contact whose wake-up is obliterated while it is in work',
   () => {
     test('and that has to be tried again, is given again when its time has come', async () => {
-      const { queue, board } = openScene();
+      const { queue, board } = await openScene();
       const id = await queue.put(NAME, '7', ADD);
       const [taken] = await takeSome(queue);
       await board.obliterate({ force: true });
@@ -21,7 +21,7 @@ afterEach(closeScenes);
     });
 
     test('and that got another webhook meanwhile, is given again when the work ends', async () => {
-      const { queue, board } = openScene();
+      const { queue, board } = await openScene();
       await queue.put(NAME, '7', ADD);
       const [taken] = await takeSome(queue);
       const id = await queue.put(NAME, '7', ADD);

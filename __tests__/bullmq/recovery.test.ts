@@ -11,14 +11,14 @@ const FAIL_POINT = Symbol.for('wp-fusion-webhook.fail-point');
 const LEASE_MS = 300;
 
 /** A scene whose first queue dies at a step: it does nothing more from there on. */
-function dyingAt(step: BullStep): Scene & { readonly hasDied: () => boolean } {
+async function dyingAt(step: BullStep): Promise<Scene & { readonly hasDied: () => boolean }> {
   let hasDied = false;
   const failPoint = async (at: BullStep): Promise<void> => {
     if (at !== step) return;
     hasDied = true;
     await new Promise(() => undefined);
   };
-  const scene = openScene({ leaseMs: LEASE_MS });
+  const scene = await openScene({ leaseMs: LEASE_MS });
   const queue = scene.open({ [FAIL_POINT]: failPoint } as object);
   return { ...scene, queue, hasDied: () => hasDied };
 }
@@ -69,14 +69,14 @@ const DEAD: Verdict = {
   };
 
   test('with a wake-up in its hands: another one gets it', async () => {
-    const scene = at('bull: wake-up taken');
+    const scene = await at('bull: wake-up taken');
     const id = await scene.queue.put(NAME, '7', ADD);
     await untilDead(scene, scene.queue.take(NAME, 1));
     expect(await workOff(scene)).toEqual([`7: ${id}`]);
   });
 
   test('with a wake-up that nobody needs: it vanishes', async () => {
-    const scene = at('bull: wake-up too much');
+    const scene = await at('bull: wake-up too much');
     const worker = scene.open();
     const { contact } = await taken({ ...scene, queue: worker }, 1);
     await worker.put(NAME, '7', ADD);
@@ -88,7 +88,7 @@ const DEAD: Verdict = {
   });
 
   test('with a wake-up that came too early: it comes again, in time', async () => {
-    const scene = at('bull: wake-up too early');
+    const scene = await at('bull: wake-up too early');
     const worker = scene.open();
     const id = await worker.put(NAME, '7', ADD);
     const [contact] = await takeSome(worker);
@@ -104,7 +104,7 @@ const DEAD: Verdict = {
     ['when all is given up', [DEAD, DEAD], () => [], 2],
     ['when something is given up and something left', [DEAD, LATER], ([, later]) => [`7: ${later}`], 1],
   ])('after it has finished a contact, %s', async (_name, verdicts, left, dead) => {
-    const scene = at('bull: contact finished');
+    const scene = await at('bull: contact finished');
     const { contact, ids } = await taken(scene, verdicts.length);
     const told = new Map(ids.map((id, index) => [id, verdicts[index]!]));
     await untilDead(scene, scene.queue.finish(NAME, contact, told));
@@ -118,7 +118,7 @@ const DEAD: Verdict = {
   });
 
   test('after it has woken again what is left beside dead letters: that is done, and they are shown', async () => {
-    const scene = at('bull: contact woken again');
+    const scene = await at('bull: contact woken again');
     const { contact, ids } = await taken(scene, 2);
     const told = new Map<string, Verdict>([
       [ids[0]!, DEAD],

@@ -3,6 +3,7 @@ import { Queue } from 'bullmq';
 import { Redis } from 'ioredis';
 import { BullMqWebhookQueue, type BullMqWebhookQueueOptions } from '../../lib/bullmq';
 import type { Job, TakenContact } from '../../lib/queue/queue';
+import { until } from '../actions/site';
 import { TEST_REDIS_URL } from './redis-server';
 
 export const NAME = 'default';
@@ -29,7 +30,7 @@ export async function closeScenes(): Promise<void> {
 /** Registers what is to be done when the test has ended. */
 export const afterwards = (cleanUp: () => Promise<unknown>): void => void cleanUps.push(cleanUp);
 
-export function openScene(options: Partial<BullMqWebhookQueueOptions> = {}): Scene {
+export async function openScene(options: Partial<BullMqWebhookQueueOptions> = {}): Promise<Scene> {
   const prefix = `wpf_test_${process.pid}_${Math.random().toString(36).slice(2, 8)}`;
   const connection = { url: TEST_REDIS_URL };
   const redis = new Redis(TEST_REDIS_URL);
@@ -45,7 +46,15 @@ export function openScene(options: Partial<BullMqWebhookQueueOptions> = {}): Sce
   };
   const board = new Queue(`wp-fusion-webhook.${NAME}`, { connection, prefix });
   afterwards(() => board.close());
-  return { prefix, queue: open(), board, redis, open };
+  const queue = open();
+  // The first webhook is not what waits for a busy machine to connect: put() gives up soon.
+  await until(() =>
+    queue.counts(NAME).then(
+      () => true,
+      () => false,
+    ),
+  );
+  return { prefix, queue, board, redis, open };
 }
 
 /** Takes until something is given. */

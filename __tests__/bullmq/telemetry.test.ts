@@ -42,7 +42,7 @@ const spans = () =>
 
 (isRedisThere() ? describe : describe.skip)('spans', () => {
   test('what is stored, and the work on it in another process, are one trace', async () => {
-    const scene = openScene({ telemetry: new BullMQOtel({ tracerName: 'site' }) });
+    const scene = await openScene({ telemetry: new BullMQOtel({ tracerName: 'site' }) });
     const worker = scene.open();
     await scene.queue.put(NAME, '7', ADD);
     const [taken] = await takeSome(worker);
@@ -56,7 +56,7 @@ const spans = () =>
   });
 
   test('they hold no more of a webhook than its action and the id of its wake-up', async () => {
-    const { queue } = openScene({ telemetry: new BullMQOtel({ tracerName: 'site' }) });
+    const { queue } = await openScene({ telemetry: new BullMQOtel({ tracerName: 'site' }) });
     await queue.put(NAME, '7', { ...ADD, email: 'someone@example.com', role: 'customer' });
     const [taken] = await takeSome(queue);
     await giveUp(queue, taken!, 'CONTACT_CONFLICT');
@@ -68,7 +68,7 @@ const spans = () =>
   });
 
   test('a span of work that was never finished ends with the queue', async () => {
-    const { queue } = openScene({ telemetry: new BullMQOtel({ tracerName: 'site' }) });
+    const { queue } = await openScene({ telemetry: new BullMQOtel({ tracerName: 'site' }) });
     await queue.put(NAME, '7', ADD);
     await takeSome(queue);
     expect(spans()).toHaveLength(1);

@@ -1,7 +1,18 @@
 // A million records: every statement that the activity log sends goes along an index, reads about what it gives, and there are a
 // few of them. Filled by SQL; the plans are those that the database makes for the very statements and values.
 import type { Knex } from 'knex';
-import type { ActivityEntry, ActivityFilter } from '../../lib';
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import express from 'express';
+import {
+  MemoryUserRepository,
+  OntraportClient,
+  wpFusionWebhook,
+  type ActivityEntry,
+  type ActivityFilter,
+  type WpFusionWebhook,
+} from '../../lib';
+import { wpFusionAdmin } from '../../lib/admin';
 import { newCorrelationId } from '../../lib/activity/recorder';
 import { KnexActivityLog, migrate } from '../../lib/knex';
 import { until } from '../actions/site';
@@ -309,6 +320,59 @@ describe.each(availableDatabases('SQLite', 'PostgreSQL') as Name[])('%s', (name)
     const left = await expired();
     expect(before - left).toBeGreaterThanOrEqual(400);
     expect(before - left).toBeLessThanOrEqual(1000);
+  });
+
+  describe('a page of the admin', () => {
+    let webhook: WpFusionWebhook;
+    let server: Server;
+
+    beforeAll(async () => {
+      webhook = wpFusionWebhook({
+        accessKey: 'the-access-key-of-the-tests',
+        // Nobody asks it.
+        crm: new OntraportClient({ appId: 'app', apiKey: 'key', baseUrl: 'http://127.0.0.1:9/1' }),
+        users: new MemoryUserRepository(),
+        activityLog: log,
+        logger: false,
+      });
+      const app = express().use(wpFusionAdmin(webhook, { authorize: () => true }));
+      server = await new Promise<Server>((resolve) => {
+        const listening = app.listen(0, '127.0.0.1', () => resolve(listening));
+      });
+    });
+    afterAll(async () => {
+      server.closeAllConnections();
+      server.close();
+      await webhook.close();
+    });
+
+    test.each<[string, number, RegExp]>([
+      ['', 1, /Last 24 hours/],
+      ['?range=month', 1, /Last 30 days/],
+      // One list for each state that is not rejected.
+      ['activity', 4, /Older ones/],
+      ['activity?action=add&outcome=created', 4, /Older ones/],
+      // The record where the page before ended, and the list behind it.
+      [`activity?before=${idOf(500_000)}`, 8, /Older ones/],
+      // A contact or a user.
+      ['activity?q=4711', 2, /contact/],
+      ['activity?q=nobody', 2, /was found/],
+      ['activity?state=failed', 1, /Older ones/],
+      ['activity?state=dead', 1, /No webhook was found/],
+      ['activity?code=CRM_UNAVAILABLE', 1, /Older ones/],
+      ['activity?code=UNHEARD_OF', 1, /No webhook was found/],
+      [`activity/${idOf(500_000)}`, 1, /Correlation id/],
+      ['dead-letters', 0, /no queue/],
+      ['urls', 0, /YOUR-ACCESS-KEY/],
+    ])('/%s', async (page, count, shown) => {
+      const { port } = server.address() as AddressInfo;
+      const plans = await plansOf(async () => {
+        const response = await fetch(`http://127.0.0.1:${port}/${page}`);
+        expect(response.status).toBe(200);
+        expect(await response.text()).toMatch(shown);
+      });
+      expect(plans).toHaveLength(count);
+    });
   });
 
   test('writing of webhooks that are known', async () => {

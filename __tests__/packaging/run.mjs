@@ -1,6 +1,6 @@
 // Packs the package, installs the tarball in throw-away projects and uses it there as hosts do: CommonJS, ES modules, TypeScript,
 // test runners, bundles, other versions of Node. Run it with `node __tests__/packaging/run.mjs`; KEEP=1 keeps the projects,
-// PACKAGING=whole runs more hosts on the other versions, and checks types with other versions of TypeScript.
+// PACKAGING=whole runs them on more versions of Node and more of them there, and checks types with other versions of TypeScript.
 import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';

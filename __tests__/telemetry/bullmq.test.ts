@@ -17,7 +17,7 @@ const shortly = ({ name }: { name: string }): boolean => !/repository|GET \/obje
 
 /** Stores a webhook in one process and works it off in another. */
 async function workOff(telemetry?: BullMQOtel): Promise<void> {
-  const scene = openScene(telemetry && { telemetry });
+  const scene = await openScene(telemetry && { telemetry });
   const sandbox = await startSandbox();
   const users = new MemoryUserRepository();
   const web = await startProcess(sandbox, users, { queue: scene.queue, worker: false });
