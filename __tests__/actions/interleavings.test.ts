@@ -25,4 +25,4 @@ describe.each([
 });
 
 test('any interleaving of webhooks, changes and answers ends in one user equal to the newest contact, with a password that logs in', async () =>
-  anyInterleaving(await start(), Number(process.env.FC_RUNS ?? 60)));
+  anyInterleaving(await start(), Number(process.env.FC_RUNS ?? 30)));

@@ -16,7 +16,7 @@ export const SIZE = isWhole
       kill: { webhooks: 120, contacts: 70, kills: 3, serverDeaths: 0 },
       killOnRedis: { webhooks: 300, contacts: 150, kills: 3, serverDeaths: 2 },
       trouble: { webhooks: 90, contacts: 40 },
-      burst: 1000,
+      burst: 500,
       budget: { webhooks: 300, windowMs: 4000 },
     };
 
