@@ -23,7 +23,7 @@ declare global {
 }
 
 /** Those that docs/admin.md shows. */
-const PICTURES = ['overview-light', 'search-light', 'webhook-light', 'try-light', 'overview-phone-dark'];
+const PICTURES = ['overview-light', 'search-light', 'webhook-light', 'try-light'];
 
 async function screenshot(page: Page, name: string): Promise<void> {
   if (process.env.SCREENSHOTS !== '1' || !PICTURES.includes(name)) return;
