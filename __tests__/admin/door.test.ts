@@ -53,6 +53,7 @@ describe('authorize', () => {
     const id = site.sandbox.addContact({ email: 'mary@example.com' });
     await site.ping('add', id);
     const [record] = await site.webhook.activity.list();
+    expect((await fetch(`${site.url}admin`, { redirect: 'manual' })).status).toBe(403);
     for (const path of [...PAGES, `activity/${record!.id}`, 'nowhere']) {
       const { status, text } = await site.get(path);
       expect([path, status]).toEqual([path, 403]);

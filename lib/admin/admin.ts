@@ -56,6 +56,8 @@ export function wpFusionAdmin<Request extends WebhookRequest = WebhookRequest>(
     // `true` and nothing else: whatever a function gives by mistake lets nobody in.
     const isAllowed: unknown = await authorize(request);
     if (isAllowed !== true) throw new Refusal(403, 'You are not allowed to see this page.');
+    const slashless = withSlash(request);
+    if (slashless !== undefined) return slashless;
     const { method = 'GET' } = request;
     const isForm = method === 'POST';
     if (!isForm && method !== 'GET' && method !== 'HEAD')
@@ -74,10 +76,9 @@ export function wpFusionAdmin<Request extends WebhookRequest = WebhookRequest>(
   }
 
   async function handle(request: Request, response: ServerResponse): Promise<void> {
-    const slashless = withSlash(request);
     let found: Answer;
     try {
-      found = slashless ?? (await answer(request));
+      found = await answer(request);
     } catch (thrown) {
       found = trouble(thrown, inside);
     }

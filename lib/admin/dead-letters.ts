@@ -82,25 +82,20 @@ function requireQueue({ configuration }: Visit['inside']): void {
 }
 
 /** Puts dead letters back into the queue. */
-export async function replayDeadLetters({ webhook, inside, form }: Visit): Promise<Answer> {
-  requireQueue(inside);
-  const ids = meant(form);
-  const number = await webhook.deadLetters.replay(ids);
-  inside.configuration.logger.info(
-    { name: inside.configuration.name, ids: ids ?? 'all', count: number },
-    'Dead letters replayed on the admin page.',
-  );
-  return { to: `../dead-letters?replayed=${number}` };
-}
+export const replayDeadLetters = (visit: Visit): Promise<Answer> => change(visit, 'replay', 'replayed');
 
 /** Deletes dead letters. */
-export async function purgeDeadLetters({ webhook, inside, form }: Visit): Promise<Answer> {
+export const purgeDeadLetters = (visit: Visit): Promise<Answer> => change(visit, 'purge', 'purged');
+
+async function change(
+  { webhook, inside, form }: Visit,
+  method: 'replay' | 'purge',
+  done: 'replayed' | 'purged',
+): Promise<Answer> {
   requireQueue(inside);
   const ids = meant(form);
-  const number = await webhook.deadLetters.purge(ids);
-  inside.configuration.logger.info(
-    { name: inside.configuration.name, ids: ids ?? 'all', count: number },
-    'Dead letters purged on the admin page.',
-  );
-  return { to: `../dead-letters?purged=${number}` };
+  const number = await webhook.deadLetters[method](ids);
+  const { logger, name } = inside.configuration;
+  logger.info({ name, ids: ids ?? 'all', count: number }, `Dead letters ${done} on the admin page.`);
+  return { to: `../dead-letters?${done}=${number}` };
 }

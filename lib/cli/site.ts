@@ -4,7 +4,7 @@ import { codeOf, ConfigurationError } from '../errors';
 import type { Logger } from '../logger';
 import { wpFusionWebhook, type WpFusionWebhook } from '../middleware';
 import type { Configuration, WpFusionWebhookOptions } from '../options';
-import { describeError, redact, Secrets } from '../redact';
+import { describeError, redact, type Secrets } from '../redact';
 import type { Call } from './command';
 import { ConfigurationFile } from './configuration-file';
 import { CommandError, UsageError } from './failures';
@@ -61,8 +61,7 @@ function open(file: ConfigurationFile, options: WpFusionWebhookOptions): Site {
     const path = error.option === 'options' ? '' : 'options.';
     throw new UsageError(`${file.name}: ${path}${error.message}`, { cause: error });
   }
-  const { configuration } = (webhook as unknown as Readonly<Record<typeof INSIDE, Inside>>)[INSIDE];
-  const secrets = new Secrets(configuration.accessKeys.map(({ key }) => key));
+  const { configuration, secrets } = (webhook as unknown as Readonly<Record<typeof INSIDE, Inside>>)[INSIDE];
   return { file, webhook, configuration, describe: (error) => described(error, secrets) };
 }
 
