@@ -1,7 +1,7 @@
 // A Redis that refuses, is not there, or goes away: each call is told within moments, and the queue comes back by itself.
 import { Redis } from 'ioredis';
 import { BullMqWebhookQueue } from '../../lib/bullmq';
-import { DatabaseProxy } from '../delivery/proxy';
+import { FaultProxy } from '../faults/fault-proxy';
 import { ADD, afterwards, closeScenes, NAME } from './scene';
 import { EVERY_SECOND, isRedisServerThere, RedisServer } from './redis-server';
 
@@ -102,7 +102,7 @@ async function untilStored(queue: BullMqWebhookQueue): Promise<void> {
 
   test('that falls silent: what is under way fails as soon as that is noticed, and the next call connects anew', async () => {
     const server = await startServer();
-    const proxy = await DatabaseProxy.start(server.address.host, server.address.port);
+    const proxy = await FaultProxy.start(server.address.host, server.address.port);
     afterwards(() => proxy.close());
     const queue = queueOn({ host: '127.0.0.1', port: proxy.port });
     await put(queue);
@@ -114,7 +114,7 @@ async function untilStored(queue: BullMqWebhookQueue): Promise<void> {
     );
     await expect(put(queue)).rejects.toThrow(/gave no answer|was given up/);
     expect(await taking).toContain('was given up');
-    proxy.restore();
+    await proxy.restore();
     await untilStored(queue);
   });
 

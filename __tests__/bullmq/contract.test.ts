@@ -9,7 +9,7 @@ const OPTIONS = {
   connection: { url: TEST_REDIS_URL },
   prefix: `wpf_contract_${process.pid}_${Math.random().toString(36).slice(2, 8)}`,
   // Twice as long as would do on a machine that has nothing else to do.
-  leaseMs: 1000,
+  leaseMs: 1500,
 };
 
 (isRedisThere() ? describe : describe.skip)('Redis', () => {

@@ -122,6 +122,28 @@ describe.each(availableDatabases())('%s', (name) => {
       });
     }
 
+    if (name === 'PostgreSQL') {
+      test('does so too where sessions see nothing that was committed since they began', async () => {
+        const strict = createKnex({
+          ...database.config,
+          pool: {
+            min: 0,
+            max: 4,
+            afterCreate: (
+              connection: { query(sql: string, done: (error: Error | null) => void): void },
+              done: (error: Error | null, one: object) => void,
+            ) => {
+              const setting = "set default_transaction_isolation = 'serializable'";
+              connection.query(setting, (error) => done(error, connection));
+            },
+          },
+        } as Knex.Config);
+        await Promise.all([1, 2, 3, 4].map(() => migrate(strict)));
+        expect(await messages()).toEqual([]);
+        await strict.destroy();
+      });
+    }
+
     if (name !== 'MariaDB') {
       test('is undone with a transaction of the host', async () => {
         const undone = knex.transaction(async (transaction) => {

@@ -94,7 +94,7 @@ describe.each(databases)('%s', (name) => {
 
     test('any interleaving ends in one user equal to the newest contact, with a password that logs in', async () => {
       world = await openWorld(await startSandbox());
-      await anyInterleaving(world, Number(process.env.FC_RUNS ?? 15));
+      await anyInterleaving(world, Number(process.env.FC_RUNS ?? (isShort ? 8 : 15)));
     });
   });
 });

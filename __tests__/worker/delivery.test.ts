@@ -249,7 +249,7 @@ describe('closing', () => {
 describe('what is owed', () => {
   test('a mail that could not be sent is sent later', async () => {
     const mails: string[] = [];
-    const { sandbox, site, queue, clock, processed } = await open({
+    const { sandbox, site, queue, clock, processed, users } = await open({
       notifier: {
         sendWelcome: async ({ user }) => {
           mails.push(user.email);
@@ -264,9 +264,14 @@ describe('what is owed', () => {
     // The user may change meanwhile: what is come back to touches nothing else.
     await site.ping('update', id, { role: 'subscriber' });
     await until(() => mails.length === 2);
+    // No webhook told of this: the next one does.
+    sandbox.tag(id, 'VIP');
+    sandbox.updateContact(id, { f2: 'gold' });
     clock.advance(60_000);
     await until(isEmpty(queue));
     expect(mails).toHaveLength(3);
+    expect(users.all()).toMatchObject([{ role: 'subscriber', tags: [] }]);
+    expect(users.all()[0]!.meta).not.toHaveProperty('plan');
   });
 
   test('and cannot be settled for a day is given up, and somebody is told', async () => {

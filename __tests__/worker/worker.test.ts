@@ -91,7 +91,7 @@ describe('what waits for one contact', () => {
       ...{ contactId: null, email: 'mary@example.com', username: 'mary', passwordHash: null },
       ...{ role: 'subscriber', tags: [], meta: {}, syncState: null },
     });
-    const { id } = await afterwards(
+    const { id, sandbox } = await afterwards(
       async (ping, id) => {
         await ping('update_tags', id, { email: 'mary@example.com' });
         await ping('update_tags', id, { email: 'other@example.com' });
@@ -99,6 +99,8 @@ describe('what waits for one contact', () => {
       { users },
     );
     expect(users.all()).toMatchObject([{ id: user.id, contactId: id, tags: ['Member'] }]);
+    // Nobody else works for this contact meanwhile: no second look.
+    expect(readsOf(sandbox)).toBe(1);
   });
 
   test('what only an add cannot get over takes no other webhook with it', async () => {

@@ -64,19 +64,30 @@ export function asText(database: Database, dialect: DialectName, column: string,
   return database.raw(`cast(?? as ${type}) as ??`, [column, alias]);
 }
 
-/** Takes the right to write at the start of a transaction: SQLite gives up, rather than waits, where a reader becomes a writer. */
+/** How long a transaction that has done nothing yet looks whether a SQLite file is free: so long others wait for its connection. */
+const TURN_MS = 20;
+
+/**
+ * Takes the right to write at the start of a transaction: SQLite gives up, rather than waits, where a reader becomes a writer.
+ * Mostly another process has the file for a millisecond, and asking again costs a tenth of beginning again.
+ */
 export async function beginWriting(database: Database, dialect: DialectName, table: string): Promise<void> {
-  if (dialect === 'sqlite') await database.raw('delete from ?? where 1 = 0', [table]);
+  if (dialect !== 'sqlite') return;
+  const start = performance.now();
+  for (;;) {
+    try {
+      await database.raw('delete from ?? where 1 = 0', [table]);
+      return;
+    } catch (error) {
+      if (!isTransient(error) || performance.now() - start > TURN_MS) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 1 + Math.random() * 3));
+    }
+  }
 }
 
 /** Reads what others have committed, also in a transaction that sees an older state of the table. */
 export function seeingLatest(query: Query, dialect: DialectName): Query {
   return dialect === 'mysql' ? query.forShare() : query;
-}
-
-/** Text that the database can hold: PostgreSQL has no place for U+0000, none of them for half a surrogate pair. */
-export function storable(text: string): string {
-  return text.replaceAll('\0', '').replace(/\p{Surrogate}/gu, '\ufffd');
 }
 
 /** Whether a unique index refused the row. */

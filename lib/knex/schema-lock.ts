@@ -30,10 +30,14 @@ type Lock = (database: Database, work: (database: Database) => Promise<void>) =>
 
 const LOCKS: Readonly<Record<DialectName, Lock>> = {
   postgres: (database, work) =>
-    database.transaction(async (transaction) => {
-      await transaction.raw('select pg_advisory_xact_lock(?)', [POSTGRES_LOCK]);
-      await work(transaction);
-    }),
+    database.transaction(
+      async (transaction) => {
+        await transaction.raw('select pg_advisory_xact_lock(?)', [POSTGRES_LOCK]);
+        await work(transaction);
+      },
+      // Whoever had to wait has to see what was made meanwhile, whatever the session's own level is.
+      database.isTransaction === true ? {} : { isolationLevel: 'read committed' },
+    ),
   sqlite: (database, work) =>
     database.transaction(async (transaction) => {
       // Any change of the schema takes the file's write lock; it has to be the first thing, or waiting is not possible.

@@ -50,6 +50,14 @@ export class Transactions {
     return this.#again(() => this.#transaction(work, true));
   }
 
+  /**
+   * The same for PostgreSQL, for one statement by itself: a query with one row, whose `now` is the time. It has to be read, or
+   * nobody waits for the disk.
+   */
+  durableMoment(): string {
+    return `select ${CLOCK.postgres} as now, ${WAIT_FOR_DISK} as setting`;
+  }
+
   /** Runs one statement by itself. */
   rows(sql: string, bindings: readonly unknown[]): Promise<Row[]> {
     return this.#again(() => rowsOf(this.#database, sql, bindings));
@@ -84,15 +92,16 @@ export class Transactions {
 
   async #transaction<Value>(work: Work<Value>, isDurable: boolean): Promise<Value> {
     if (this.#dialect === 'sqlite') return this.#onSqlite(work, isDurable);
-    const clock = CLOCK[this.#dialect];
-    const isToAsk = isDurable && this.#dialect === 'postgres';
-    const sql = `select ${clock} as moment${isToAsk ? `, ${WAIT_FOR_DISK} as setting` : ''}`;
+    const sql =
+      isDurable && this.#dialect === 'postgres'
+        ? this.durableMoment()
+        : `select ${CLOCK[this.#dialect]} as now`;
     const failures: unknown[] = [];
     try {
       return await this.#database.transaction(
         noting(failures, async (database) => {
           const [row] = await rowsOf(database, sql, []);
-          return await work(database, Number(row?.moment));
+          return await work(database, Number(row?.now));
         }),
         { isolationLevel: 'read committed' },
       );

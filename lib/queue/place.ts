@@ -2,11 +2,16 @@
 import type { SharedPlace } from '../exchange';
 import type { WebhookQueue } from './queue';
 
+type SharingQueue = WebhookQueue & Required<Pick<WebhookQueue, 'readShared' | 'writeShared'>>;
+
+const isSharing = (queue: WebhookQueue | undefined): queue is SharingQueue =>
+  queue?.readShared !== undefined && queue.writeShared !== undefined;
+
 /** The place under a key; `undefined` where there is no queue, or one that shares nothing. `name` is that of the middleware. */
 export function placeIn(queue: WebhookQueue | undefined, name: string, key: string): SharedPlace | undefined {
-  if (queue?.readShared === undefined || queue.writeShared === undefined) return undefined;
+  if (!isSharing(queue)) return undefined;
   return {
-    read: async () => (await queue.readShared?.(name, key)) ?? { text: null, now: Date.now() },
-    write: async (expected, text) => (await queue.writeShared?.(name, key, expected, text)) ?? false,
+    read: async () => queue.readShared(name, key),
+    write: async (expected, text) => queue.writeShared(name, key, expected, text),
   };
 }

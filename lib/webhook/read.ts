@@ -1,6 +1,7 @@
 // An HTTP request becomes parameters: is it for us, what does its query say, and its body, whoever has parsed it or not.
 // With middleware.ts this is the only file that knows how Express and its body parsers leave a request behind.
 import type { IncomingMessage } from 'node:http';
+import { Bytes } from '../bytes';
 import { WpFusionError } from '../errors';
 
 /**
@@ -35,9 +36,19 @@ export function isWebhook(request: WebhookRequest): boolean {
   return isRecord(body) && Object.hasOwn(body, ACTION);
 }
 
-/** A `%` within a parameter's name could hide ours. Rare enough to parse the query for it. */
+/** A letter of ours, encoded: mostly there is none, which is seen in a third of the time that looking at names takes. */
+const ENCODED_LETTER = /%(?:5f|6[1369ef]|7[047])/i;
+/** One within a name. No name is looked through twice: from each `?` of many to the end, a long URL would take a tenth of a second. */
+const ENCODED_LETTER_IN_NAME = /[?&][^=&?]*%(?:5f|6[1369ef]|7[047])/i;
+
+/**
+ * A letter of ours that is encoded within a parameter's name could hide it: `%77pf_action`, but not `filter%5Bcolour%5D`. Rare enough
+ * to parse the query for it.
+ */
 const hasEncodedName = (url: string, queryStart: number): boolean =>
-  url.includes('%', queryStart) && /[?&][^=&]*%/.test(url.slice(queryStart));
+  url.includes('%', queryStart) &&
+  ENCODED_LETTER.test(url) &&
+  ENCODED_LETTER_IN_NAME.test(url.slice(queryStart));
 
 /** The parameters of the query string. */
 export function readQuery(request: WebhookRequest): Parameters {
@@ -87,29 +98,27 @@ export async function readStream(request: WebhookRequest, limit: number, signal:
     };
   }
   const bytes = await collect(request, limit, signal);
-  return bytes instanceof WpFusionError ? { trouble: bytes } : decode(request, bytes.toString('utf8'));
+  return bytes instanceof WpFusionError ? { trouble: bytes } : decode(request, bytes.text());
 }
 
 function collect(
   request: WebhookRequest,
   limit: number,
   signal: AbortSignal,
-): Promise<Buffer | WpFusionError> {
+): Promise<Bytes | WpFusionError> {
   return new Promise((resolve) => {
-    const chunks: Buffer[] = [];
-    let size = 0;
-    const settle = (outcome: Buffer | WpFusionError): void => {
+    const bytes = new Bytes();
+    const settle = (outcome: Bytes | WpFusionError): void => {
       request.off('data', onData).off('end', onEnd).off('error', onGone).off('close', onGone);
       signal.removeEventListener('abort', onAbort);
       resolve(outcome);
     };
     const onData = (chunk: Buffer | string): void => {
-      const bytes = Buffer.from(chunk as string);
-      size += bytes.length;
-      if (size > limit) settle(tooLarge(limit));
-      else chunks.push(bytes);
+      const piece = typeof chunk === 'string' ? Buffer.from(chunk) : chunk;
+      if (bytes.length + piece.length > limit) settle(tooLarge(limit));
+      else bytes.add(piece);
     };
-    const onEnd = (): void => settle(Buffer.concat(chunks));
+    const onEnd = (): void => settle(bytes);
     const onGone = (): void =>
       settle(new WpFusionError('INVALID_BODY', 'The connection ended within the body.'));
     const onAbort = (): void =>

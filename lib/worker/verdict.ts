@@ -55,10 +55,10 @@ export function treatmentOf(code: string): Treatment {
 export function verdictsOfSuccess(jobs: readonly StoredJob[], result: Result): Map<string, Verdict> {
   const verdicts = new Map<string, Verdict>();
   const { owed } = result;
-  const kept = owed === undefined ? undefined : jobToKeep(jobs);
+  const kept = jobToKeep(jobs);
   for (const stored of jobs) {
     const { id, job } = stored;
-    if (stored === kept && owed !== undefined) {
+    if (owed !== undefined && stored === kept) {
       // One that was only taken along keeps its own time, and its tries.
       if (job.action !== SETTLE || stored.isDue) verdicts.set(id, verdictOfDebt(job, owed));
     } else verdicts.set(id, { kind: 'done', result: job.awaited === true ? told(result, job) : undefined });

@@ -21,8 +21,8 @@ import { told, treatmentOf, verdictOfFailure, verdictsOfSuccess, type Failure } 
 
 /** How many contacts are taken at once, where the CRM reads so many in one call or fewer: the calls are shared. */
 const BATCH = 50;
-/** How many are in work at once. */
-const MAX_ACTIVE = 2 * BATCH;
+/** How many are in work at once: as many as four calls read, and two batches more that are worked off meanwhile. */
+const MAX_ACTIVE = 6 * BATCH;
 /** How long the next taking waits for company after one that found something: in a burst more are coming. */
 const GATHER_MS = 1000;
 /** A burst is over when nothing has come for so long. */

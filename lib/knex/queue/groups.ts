@@ -8,11 +8,13 @@ interface Waiting<Item, Value> {
   readonly reject: (error: unknown) => void;
 }
 
-/** How much goes into one transaction. */
+/** How much goes into one transaction, and how much waits for it. */
 interface Limits {
   readonly items: number;
   /** Characters; an item that is larger goes alone. */
   readonly size: number;
+  /** How many wait at most; those who come then are refused. A database that never answers would be waited for by more and more. */
+  readonly waiting: number;
 }
 
 /** Does the work of many callers in groups, one group after the other, in the order in which they came. */
@@ -30,6 +32,10 @@ export class Groups<Item, Value> {
 
   add(item: Item, size: number): Promise<Value> {
     return new Promise((resolve, reject) => {
+      if (this.#waiting.length >= this.#limits.waiting) {
+        reject(new Error(`${this.#waiting.length} are waiting already: the database is too slow.`));
+        return;
+      }
       this.#waiting.push({ item, size, resolve, reject });
       if (this.#isRunning) return;
       this.#isRunning = true;

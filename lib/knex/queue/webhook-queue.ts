@@ -38,7 +38,9 @@ export interface KnexWebhookQueueOptions {
 }
 
 /** Webhooks that are stored in one transaction, and the characters of their text: far below what any database takes at once. */
-const GROUP = { items: 500, size: 500_000 };
+const GROUP = { items: 500, size: 500_000, waiting: 10_000 };
+/** Contacts that are released in one transaction, and the characters of what is written of their webhooks. */
+const RELEASED = { items: 100, size: 100_000, waiting: 10_000 };
 /** How many ids or rows one statement is about. */
 const CHUNK = 500;
 const FORGET_EVERY_MS = 60_000;
@@ -80,6 +82,7 @@ export class KnexWebhookQueue implements WebhookQueue {
   readonly #dialect: DialectName;
   readonly #transactions: Transactions;
   readonly #puts: Groups<NewWebhook, string>;
+  readonly #releases: Groups<Release, boolean>;
   /** When old results of each queue were last looked for. */
   readonly #forgotten = new Map<string, number>();
 
@@ -99,11 +102,8 @@ export class KnexWebhookQueue implements WebhookQueue {
     refuseUnknownOptions(options, ['leaseMs']);
     this.leaseMs = leaseOf(options.leaseMs);
     this.#transactions = new Transactions(this.#database, this.#dialect, LANES);
-    this.#puts = new Groups(
-      (webhooks) =>
-        this.#transactions.runDurably((database, now) => addWebhooks(database, this.#dialect, webhooks, now)),
-      GROUP,
-    );
+    this.#puts = new Groups((webhooks) => addWebhooks(this.#transactions, this.#dialect, webhooks), GROUP);
+    this.#releases = new Groups((releases) => this.#release(releases), RELEASED);
   }
 
   async put(queue: string, contactId: string, job: Job): Promise<string> {
@@ -139,19 +139,14 @@ export class KnexWebhookQueue implements WebhookQueue {
   }
 
   async finish(queue: string, lease: Lease, verdicts: ReadonlyMap<string, Verdict>): Promise<boolean> {
-    const place = { queue: keyOf(queue), contact: keyOf(lease.contactId) };
-    return this.#saying('finish', () =>
-      this.#transactions.run(async (database, now) => {
-        const held = await database(LANES)
-          .where({ ...place, token: lease.token })
-          .select('contact')
-          .forUpdate();
-        if (held.length === 0) return false;
-        await settle(database, now, place, verdicts);
-        await release(database, place);
-        return true;
-      }),
-    );
+    const changes = [...verdicts].map(([id, verdict]) => changeOf(id, verdict));
+    const release = {
+      queue: keyOf(queue),
+      contact: keyOf(lease.contactId),
+      token: lease.token,
+      changes: changes.filter((change) => change !== undefined),
+    };
+    return this.#saying('finish', () => this.#releases.add(release, sizeOf(release)));
   }
 
   async deadLetters(
@@ -349,15 +344,31 @@ export class KnexWebhookQueue implements WebhookQueue {
     return rows.map(({ contact }) => String(contact));
   }
 
+  /** Does what the verdicts say, and frees the contacts, as far as they are still held; all of it or nothing. Whether each was. */
+  #release(releases: readonly Release[]): Promise<boolean[]> {
+    // In the order in which others lock them, too.
+    const queues = [...new Set(releases.map(({ queue }) => queue))].sort();
+    return this.#transactions.run(async (database, now) => {
+      const held = new Set<Release>();
+      for (const queue of queues) {
+        const ofQueue = releases.filter((release) => release.queue === queue);
+        const tokens = await lockedTokens(database, queue, contactsOf(ofQueue));
+        const those = ofQueue.filter(({ contact, token }) => {
+          if (tokens.get(contact) !== token) return false;
+          // Once: whoever asks again has it no more.
+          return tokens.delete(contact);
+        });
+        await settle(database, now, queue, those);
+        await freeLanes(database, queue, contactsOf(those));
+        for (const release of those) held.add(release);
+      }
+      return releases.map((release) => held.has(release));
+    });
+  }
+
   async #renew(database: Database, now: number, queue: string, leases: readonly Lease[]): Promise<Lease[]> {
     const contacts = leases.map(({ contactId }) => keyOf(contactId));
-    const rows = await database(LANES)
-      .where({ queue })
-      .whereIn('contact', contacts)
-      .select('contact', 'token')
-      .orderBy('contact')
-      .forUpdate();
-    const tokens = new Map(rows.map((row) => [row.contact, row.token]));
+    const tokens = await lockedTokens(database, queue, contacts);
     const held = leases.filter(({ contactId, token }) => tokens.get(keyOf(contactId)) === token);
     const kept = held.map(({ contactId }) => keyOf(contactId));
     if (kept.length > 0) {
@@ -439,10 +450,42 @@ export class KnexWebhookQueue implements WebhookQueue {
   }
 }
 
-/** A contact's lane, as keys. */
-interface Place {
+/** What is to become of one webhook. */
+interface Change {
+  readonly id: number;
+  /** What its row is then, but for `due`; `undefined`: there is none. */
+  readonly row: Readonly<Record<string, string>> | undefined;
+  /** In how many milliseconds it is due; `undefined`: never. */
+  readonly dueInMs?: number;
+}
+
+/** A contact that somebody is done with, and what is to become of its webhooks. */
+interface Release {
   readonly queue: string;
   readonly contact: string;
+  readonly token: string;
+  readonly changes: readonly Change[];
+}
+
+const contactsOf = (releases: readonly Release[]): string[] => releases.map(({ contact }) => contact);
+
+/** The characters that are written. */
+const sizeOf = ({ changes }: Release): number =>
+  changes.flatMap(({ row }) => Object.values(row ?? {})).reduce((sum, text) => sum + text.length, 0);
+
+/** Locks contacts, in an order that is the same for all, and gives who has them. */
+async function lockedTokens(
+  database: Database,
+  queue: string,
+  contacts: readonly string[],
+): Promise<Map<unknown, unknown>> {
+  const rows = await database(LANES)
+    .where({ queue })
+    .whereIn('contact', contacts)
+    .select('contact', 'token')
+    .orderBy('contact')
+    .forUpdate();
+  return new Map(rows.map((row) => [row.contact, row.token]));
 }
 
 /** All jobs of contacts, in the order they were put. */
@@ -468,53 +511,69 @@ async function waitingJobs(
   return inboxes;
 }
 
-/** Does what the verdicts say to webhooks that wait for this contact. */
+/** Changes the webhooks that wait for these contacts. */
 async function settle(
   database: Database,
   now: number,
-  place: Place,
-  verdicts: ReadonlyMap<string, Verdict>,
+  queue: string,
+  releases: readonly Release[],
 ): Promise<void> {
-  const gone: number[] = [];
-  for (const [id, verdict] of verdicts) {
-    const number = numberOf(id);
-    if (number === undefined) continue;
-    const row = rowAfter(verdict, now);
-    if (row === undefined) gone.push(number);
-    else await webhooks(database, place, 'waiting', [number]).update(row);
+  const ids = releases.flatMap(({ changes }) => changes.map(({ id }) => id));
+  const contacts = new Map<number, unknown>();
+  for (const some of chunksOf(ids)) {
+    const rows = await webhooks(database, { queue }, 'waiting', some).select('id', 'contact');
+    for (const row of rows) contacts.set(idOf(row), row.contact);
   }
-  for (const some of chunksOf(gone)) await webhooks(database, place, 'waiting', some).delete();
+  const gone: number[] = [];
+  for (const { contact, changes } of releases) {
+    for (const { id, row, dueInMs } of changes) {
+      if (contacts.get(id) !== contact) continue;
+      if (row === undefined) gone.push(id);
+      else {
+        const due = dueInMs === undefined ? 0 : now + dueInMs;
+        await webhooks(database, { queue, contact }, 'waiting', [id]).update({ ...row, due });
+      }
+    }
+  }
+  for (const some of chunksOf(gone)) await webhooks(database, { queue }, 'waiting', some).delete();
 }
 
-/** What a webhook's row is after a verdict; `undefined`: there is none. */
-function rowAfter(verdict: Verdict, now: number): Row | undefined {
+/** What a verdict makes of a webhook; `undefined` for an id that none can have. */
+function changeOf(webhookId: string, verdict: Verdict): Change | undefined {
+  const id = numberOf(webhookId);
+  if (id === undefined) return undefined;
   switch (verdict.kind) {
     case 'later':
-      return { due: now + Math.max(0, Math.ceil(verdict.delayMs)), body: asciiJson(verdict.job) };
-    case 'dead':
-      return { state: 'dead' satisfies State, due: 0, body: asciiJson(verdict.job) };
-    case 'done':
-      if (verdict.result === undefined) return undefined;
       return {
-        state: 'done' satisfies State,
-        due: now + RESULT_KEPT_MS,
-        body: '',
-        result: asciiJson(verdict.result),
+        id,
+        row: { body: asciiJson(verdict.job) },
+        dueInMs: Math.max(0, Math.ceil(verdict.delayMs)),
       };
+    case 'dead':
+      return { id, row: { state: 'dead' satisfies State, body: asciiJson(verdict.job) } };
+    case 'done': {
+      if (verdict.result === undefined) return { id, row: undefined };
+      const row = { state: 'done' satisfies State, body: '', result: asciiJson(verdict.result) };
+      return { id, row, dueInMs: RESULT_KEPT_MS };
+    }
   }
 }
 
-/** Frees a contact: due when the first of its webhooks is. */
-async function release(database: Database, place: Place): Promise<void> {
-  const [row] = await rowsOf(
+/** Frees contacts: gone where nothing waits for them, else due when the first of their webhooks is. */
+async function freeLanes(database: Database, queue: string, contacts: readonly string[]): Promise<void> {
+  if (contacts.length === 0) return;
+  const places = placesFor(contacts);
+  const rows = await rowsOf(
     database,
-    "select min(due) as due from ?? where queue = ? and state = 'waiting' and contact = ?",
-    [WEBHOOKS, place.queue, place.contact],
+    `select contact, min(due) as due from ?? where queue = ? and state = 'waiting' and contact in (${places}) group by contact`,
+    [WEBHOOKS, queue, ...contacts],
   );
-  const due = row?.due;
-  const lane = database(LANES).where({ ...place });
-  if (due === null || due === undefined) await lane.delete();
-  else await lane.update({ token: null, due: Number(due) });
+  const left = new Map(rows.map(({ contact, due }) => [String(contact), Number(due)]));
+  const empty = contacts.filter((contact) => !left.has(contact));
+  const lanes = (some: readonly string[]): ReturnType<Database> =>
+    database(LANES).where({ queue }).whereIn('contact', some);
+  if (empty.length > 0) await lanes(empty).delete();
+  for (const [contact, due] of left) await lanes([contact]).update({ token: null, due });
 }
 
 /** The rows with these ids, where they still are what they are taken for. */

@@ -1,7 +1,8 @@
 // The three parts of a user that sites store in different ways: tags, role and meta. Each knows which columns of the users
 // table it reads, what it writes there, and what it writes elsewhere.
 import type { MetaValue } from '../../crm/client';
-import { storable, type DialectName } from '../dialect';
+import { storable } from '../../users/normalize';
+import type { DialectName } from '../dialect';
 import type { Database, Row } from '../knex-like';
 import { isoOf, isYes, parseJsonColumn, textOf, toJson, withoutBit } from './values';
 import type {

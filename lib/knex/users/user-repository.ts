@@ -1,6 +1,6 @@
 // KnexUserRepository: the users of a site in SQLite, PostgreSQL, MySQL or MariaDB, in a table that was there before or in ours.
 import { codeOf, DuplicateUserError, StaleUserError, UserNotFoundError } from '../../errors';
-import { comparisonKey } from '../../users/normalize';
+import { comparisonKey, storable } from '../../users/normalize';
 import type { MetaValue } from '../../crm/client';
 import type { NewUser, RepositoryFinding, User, UserChanges, UserRepository } from '../../users/repository';
 import {
@@ -11,13 +11,12 @@ import {
   isUniqueViolation,
   isUnreadableValue,
   seeingLatest,
-  storable,
   violatedIndex,
   withoutSql,
   type DialectName,
 } from '../dialect';
 import type { Database, KnexLike, Query, Row } from '../knex-like';
-import { hasColumn } from '../schema';
+import { hasColumn, rowsOf } from '../schema';
 import { TableError } from '../table-error';
 import { keyColumn, keyCondition, type Unique } from './keys';
 import { resolveMapping, type KnexUserRepositoryOptions, type Mapping } from './mapping';
@@ -293,12 +292,14 @@ export class KnexUserRepository implements UserRepository {
     exceptId: string | undefined,
     work: (database: Database) => Promise<User>,
   ): Promise<User> {
+    const start = performance.now();
+    let patienceMs = 0;
     for (let attempt = 1; ; attempt += 1) {
       const failures: unknown[] = [];
       try {
         return await this.#database.transaction(async (database) => {
           try {
-            await beginWriting(database, this.#dialect, this.#mapping.table);
+            await this.#beginWriting(database, (ms) => (patienceMs = ms));
             if (exceptId === undefined) await this.#refuseTaken(database, unique, undefined);
             return await work(database);
           } catch (error) {
@@ -316,9 +317,32 @@ export class KnexUserRepository implements UserRepository {
         }
         // A transaction of the host's is its own to run again. A refusal that nobody can explain any more may be over.
         const again = (isUnique || isTransient(error)) && this.#database.isTransaction !== true;
-        if (!again || attempt === MAX_ATTEMPTS) throw error;
-        await new Promise((resolve) => setTimeout(resolve, Math.random() * 10 * attempt));
+        const isOver = isUnique || performance.now() - start >= patienceMs;
+        const isEnough = attempt >= MAX_ATTEMPTS && isOver;
+        if (!again || isEnough) throw error;
+        await new Promise((resolve) => setTimeout(resolve, 1 + Math.random() * 10 * Math.min(attempt, 10)));
       }
+    }
+  }
+
+  /**
+   * Takes the right to write; tells for how long to try for it. SQLite would wait for a file that is in use with the whole
+   * process, for as long as its busy timeout says: so we wait, not SQLite.
+   */
+  async #beginWriting(database: Database, tell: (patienceMs: number) => void): Promise<void> {
+    const { table } = this.#mapping;
+    if (this.#dialect !== 'sqlite' || this.#database.isTransaction === true) {
+      await beginWriting(database, this.#dialect, table);
+      return;
+    }
+    const [row] = await rowsOf(database, 'select timeout as patience from pragma_busy_timeout', []);
+    const patienceMs = Number(row?.patience);
+    tell(patienceMs);
+    await rowsOf(database, 'pragma busy_timeout = 0', []);
+    try {
+      await beginWriting(database, this.#dialect, table);
+    } finally {
+      await rowsOf(database, `pragma busy_timeout = ${patienceMs}`, []);
     }
   }
 

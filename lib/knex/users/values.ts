@@ -1,5 +1,5 @@
 // Values of columns, in the shapes that drivers give them: JSON parsed or as text, numbers as text, binary columns as bytes.
-import { storable } from '../dialect';
+import { storable } from '../../users/normalize';
 import { TableError } from '../table-error';
 
 /** The value of a JSON column, or `undefined` for NULL and `''`. Throws an error that names the column. */

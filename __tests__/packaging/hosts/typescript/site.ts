@@ -14,6 +14,8 @@ import {
   isWpFusionError,
   MemoryUserRepository,
   OntraportClient,
+  redactRequest,
+  redactUrl,
   StaleUserError,
   UserNotFoundError,
   WpFusionError,
@@ -396,6 +398,12 @@ async function main(): Promise<void> {
 
   const addresses = new Set<string | undefined>();
   const app = express();
+  const accessLog: string[] = [];
+  app.use((request, _response, next) => {
+    const { ip, headers } = redactRequest({ ip: request.ip, headers: request.headers });
+    accessLog.push(`${ip ?? ''} ${redactUrl(request.originalUrl)} ${headers['x-access-key'] ?? ''}`);
+    next();
+  });
   app.use('/hooks', ownWebhook);
   const handler: RequestHandler = webhook;
   app.use('/api', Router().use(webhook), handler);
@@ -417,6 +425,7 @@ async function main(): Promise<void> {
   const delivery: Delivery = await sandbox.send({ url: urlOf('add'), contactId: maryId });
   const answer = delivery.json as Answer;
   assert.equal(answer.outcome, 'created', delivery.body);
+  assert.match(accessLog.join(), /wpf_action=add&access_key=\[redacted\]&contact_id=/);
   assert.deepEqual(loud(answer), []);
   assert.deepEqual(created, ['mary@example.com']);
   const user = await users.findByContactId(maryId);
