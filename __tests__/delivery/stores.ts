@@ -1,5 +1,6 @@
 // Where the queue of a test of delivery is kept: in the database of the users, or in Redis beside one. And what can be seen of
 // it there, past the queue itself.
+import { isTransient } from '../../lib/knex/dialect';
 import { isRedisServerThere } from '../bullmq/redis-server';
 import { availableDatabases, type DatabaseName, type TestDatabase } from '../knex/databases';
 import type { KeptJob } from './judge';
@@ -57,6 +58,18 @@ interface JobRow {
   readonly body: string;
 }
 
+/** Runs a statement, and again where it met one of a worker in a deadlock and was the one to give way. */
+async function untilItIsLet(statement: () => PromiseLike<unknown>): Promise<void> {
+  for (;;) {
+    try {
+      await statement();
+      return;
+    } catch (error) {
+      if (!isTransient(error)) throw error;
+    }
+  }
+}
+
 /** The tables of `KnexWebhookQueue`. */
 export class SqlView implements StoreView {
   constructor(private readonly database: TestDatabase) {}
@@ -85,11 +98,12 @@ export class SqlView implements StoreView {
   async makeDue(contactIds: readonly string[]): Promise<void> {
     const { knex } = this.database;
     // Earlier by the same for all: who waits for longest still comes first.
-    await knex('wpf_webhooks')
-      .where('state', 'waiting')
-      .whereIn('contact', contactIds)
-      .decrement('due', DAY_MS);
-    await knex('wpf_lanes').whereNull('token').whereIn('contact', contactIds).decrement('due', DAY_MS);
+    await untilItIsLet(() =>
+      knex('wpf_webhooks').where('state', 'waiting').whereIn('contact', contactIds).decrement('due', DAY_MS),
+    );
+    await untilItIsLet(() =>
+      knex('wpf_lanes').whereNull('token').whereIn('contact', contactIds).decrement('due', DAY_MS),
+    );
   }
 
   /** The database is closed by whoever opened it. */

@@ -1,7 +1,7 @@
 // A process that only stores webhooks, with Redis gone: it says so at once, to be sent again, and stores them again as soon as
 // Redis is back.
 import { ACCESS_KEY } from './common';
-import { DatabaseProxy } from './proxy';
+import { FaultProxy } from '../faults/fault-proxy';
 import { say, TIMEOUT_MS } from './size';
 import type { SiteProcess } from './site-process';
 import { availableStores } from './stores';
@@ -15,7 +15,7 @@ const TICK_MS = 50;
 const LIMIT_TICKS = 5000 / TICK_MS;
 
 let world: World;
-let proxy: DatabaseProxy;
+let proxy: FaultProxy;
 afterEach(async () => {
   await proxy.close();
   await world.close();
@@ -81,7 +81,7 @@ describe.each(availableStores('Redis'))('%s', (database) => {
     async (way) => {
       world = await World.open({ database, contacts: 12 });
       const { host, port } = world.redis!.address;
-      proxy = await DatabaseProxy.start(host, port);
+      proxy = await FaultProxy.start(host, port);
       const web = await world.startSite({
         queue: { leaseMs: LEASE_MS, redis: { host, port: proxy.port } },
         webhook: { ...world.webhook, worker: false, timeoutMs: PATIENCE_MS },
@@ -135,7 +135,7 @@ describe.each(availableStores('Redis'))('%s', (database) => {
     async () => {
       world = await World.open({ database, contacts: 1 });
       const { host, port } = world.redis!.address;
-      proxy = await DatabaseProxy.start(host, port);
+      proxy = await FaultProxy.start(host, port);
       proxy.cut();
       const web = await world.startSite({
         queue: { leaseMs: LEASE_MS, redis: { host, port: proxy.port } },
@@ -144,7 +144,7 @@ describe.each(availableStores('Redis'))('%s', (database) => {
       const [contactId = ''] = world.contactIds;
       const refused = await inTime((signal) => send(web, contactId, signal), 'Without Redis');
       expect(refused.value).toMatchObject({ status: 503, code: 'QUEUE_UNAVAILABLE' });
-      proxy.restore();
+      await proxy.restore();
       const recovery = await inTime(async (signal) => {
         while ((await send(web, contactId, signal)).status !== 202);
       }, 'With Redis');

@@ -15,16 +15,18 @@ import { realProcess } from '../security/haystack';
 const alarms: unknown[] = [];
 const onAlarm = (error: unknown): void => void alarms.push(error);
 
+const { random } = Math;
+
 /** Fails the file where any promise or callback fails unheard. */
 export function watchProcess(): void {
   beforeAll(() => {
-    // No waiting between two tries of a call.
-    jest.spyOn(Math, 'random').mockReturnValue(0);
+    // No waiting between two tries of a call. No spy of jest's, which remembers every call.
+    Math.random = () => 0;
     realProcess.on('unhandledRejection', onAlarm).on('uncaughtException', onAlarm);
   });
   afterEach(() => expect(alarms.splice(0)).toEqual([]));
   afterAll(() => {
-    jest.restoreAllMocks();
+    Math.random = random;
     realProcess.off('unhandledRejection', onAlarm).off('uncaughtException', onAlarm);
   });
 }
