@@ -11,6 +11,7 @@ export type { Hooks, Notifier, WebhookEvents } from './events';
 export type { Logger } from './logger';
 export type { Change, Outcome, SkipReason, Warning, WarningCode } from './result';
 export type { WebhookRequest } from './webhook/read';
+export { redactRequest, redactUrl } from './webhook/access-log';
 
 export type {
   DeadJob,

@@ -145,7 +145,7 @@ export interface DeadLetters {
 }
 
 /** How long the rest of a refused body is let in and thrown away before the connection is cut. */
-const DRAIN_MS = 10_000;
+const DRAIN_MS = 2000;
 /** How long a queue may take to store a webhook, at most, before its sender is told to come again. */
 const PUT_PATIENCE_MS = 10_000;
 /** How long a walk waits for the result of one contact that is stored in the queue. */
@@ -623,13 +623,24 @@ function send(request: WebhookRequest, response: ServerResponse, trail: Trail, a
   response.setHeader('X-Correlation-Id', trail.id);
   for (const [name, value] of Object.entries(answer.headers)) response.setHeader(name, value);
   response.setHeader('Content-Length', Buffer.byteLength(answer.body));
-  if (!request.complete) {
-    // A body we did not want: let its sender finish writing, or it would see a reset instead of our answer; but not for ever.
-    response.setHeader('Connection', 'close');
-    request.resume();
-    const cut = setTimeout(() => request.destroy(), DRAIN_MS);
-    cut.unref();
-    request.once('close', () => clearTimeout(cut));
-  }
-  response.end(answer.body);
+  if (request.complete) response.end(answer.body);
+  else sendBeforeTheEnd(request, response, answer.body);
+}
+
+/**
+ * Answers a request whose body is still on its way and that nobody wants. Node closes the connection as soon as such an answer has
+ * ended, and a sender that is still writing would see a reset instead of it (RFC 9112, 9.6): all of it is written, but it ends when
+ * the body has, or after a while.
+ */
+function sendBeforeTheEnd(request: WebhookRequest, response: ServerResponse, body: string): void {
+  response.setHeader('Connection', 'close');
+  response.write(body);
+  // Where nothing of a body is written, as for HEAD.
+  response.flushHeaders();
+  const end = (): void => {
+    clearTimeout(cut);
+    response.end();
+  };
+  const cut = setTimeout(end, DRAIN_MS).unref();
+  request.once('end', end).once('close', end).resume();
 }

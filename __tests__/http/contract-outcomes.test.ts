@@ -334,11 +334,27 @@ describe.each(TWO_HOSTS)('on Express $express, $parsers', (variant) => {
       fail('forbidden', 'PUT', '/Contacts');
       const { id } = addContact();
       expectDone(await call('add', id), 'created', ['PASSWORD_NOT_RETURNED']);
+      expect(logger.lines.filter((line) => line.startsWith('warn')).join()).toContain('next webhook tries');
       expect(users.memory.all()).toHaveLength(1);
       faults.pop()!.remove();
       expectDone(await call('update', id), 'unchanged');
       const shown = sandbox.contact(id)![passwordField]!;
       expect(await cheapHasher.verify(shown, users.memory.all()[0]!.passwordHash!)).toBe(true);
+    });
+
+    test('PASSWORD_NOT_RETURNED: it is on its way, which is nothing that a person has to look at', async () => {
+      use({ returnPassword: { field: passwordField }, timeoutMs: 500 });
+      const held = sandbox.hold({ method: 'PUT', path: '/Contacts' });
+      try {
+        const { id } = addContact();
+        expectDone(await call('add', id), 'created', ['PASSWORD_NOT_RETURNED']);
+        expect(logger.lines.filter((line) => line.startsWith('warn'))).toEqual([]);
+        expect(logger.lines.filter((line) => line.startsWith('info')).join()).toContain(
+          'goes on being returned',
+        );
+      } finally {
+        held.release();
+      }
     });
   });
 

@@ -129,6 +129,7 @@ describe('transform', () => {
     ['a promise', Promise.resolve('x'), 'a promise'],
     ['an object', { a: 1 }, 'a object'],
     ['a list of numbers', [1], 'an array with other items'],
+    ['a list of mixed types', ['a', 1], 'an array with other items'],
     ['a list of lists', [['a']], 'an array with other items'],
     ['a bigint', 1n, 'a bigint'],
     ['a symbol', Symbol('s'), 'a symbol'],
@@ -203,6 +204,14 @@ describe('properties of the user', () => {
     const email = { from: 'email', transform: () => null };
     expect(map({ email }, { email: 'own@example.com' }).email).toBeNull();
   });
+});
+
+test('texts are as every database gives them back, a password is as it came', () => {
+  const fields = { a: 'x\0y\ud83d', b: ['\0', 'z\udfff'], c: '\0' };
+  const specs = new Map(['a', 'b', 'c'].map((name) => [name, { from: name }]));
+  const mapped = mapContact(new Map([...specs, ['password', { from: 'a' }]]), aContact({ fields }));
+  expect(mapped.meta).toEqual({ a: 'xy\ufffd', b: ['', 'z\ufffd'], c: null });
+  expect(mapped.password).toBe(fields.a);
 });
 
 test('whatever a contact holds, what comes out can be stored', () => {

@@ -1,4 +1,5 @@
 // The generated password: how long, out of what, and how evenly.
+import crypto from 'node:crypto';
 import { generatePassword } from '../../lib/users/generate-password';
 
 const DRAWS = 5000;
@@ -21,6 +22,20 @@ describe('generatePassword', () => {
       expect(passwords.filter((password) => !kind.test(password))).toEqual([]);
     }
   });
+
+  // Luck alone would draw some of these once in ten thousand times.
+  it.each(['ABCDEFGHJKLMN234', 'abcdefghjkmnp234', 'ABCDEFGHabcdefgh'])(
+    'throws away %s, which lacks a kind',
+    (draw) => {
+      const good = 'Abcdefghjkmnp234';
+      const sorted = [...alphabet].sort();
+      const random = jest.spyOn(crypto, 'randomInt') as unknown as jest.SpyInstance<number>;
+      for (const character of draw + good) random.mockReturnValueOnce(sorted.indexOf(character));
+      expect(generatePassword()).toBe(good);
+      expect(random).toHaveBeenCalledTimes(32);
+      random.mockRestore();
+    },
+  );
 
   it('has over 90 bits of entropy, the draws thrown away taken off', () => {
     const size = alphabet.length;

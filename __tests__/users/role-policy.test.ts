@@ -56,6 +56,12 @@ describe('match', () => {
     expect(new RolePolicy(['MEMBER'], 'Member').defaultRole).toBe('Member');
   });
 
+  test('every role that can be given is listed once, as the host spells it', () => {
+    expect(policy.assignable).toEqual(['subscriber', 'Customer', 'Key Kunde']);
+    expect(new RolePolicy(['MEMBER', 'editor'], 'Member').assignable).toEqual(['MEMBER', 'editor']);
+    expect(new RolePolicy([], 'Member').assignable).toEqual(['Member']);
+  });
+
   test('whatever is asked for, only what was listed is given', () => {
     const roles = ['subscriber', 'Customer', 'k\u00F6nig'];
     const all = new RolePolicy(roles, 'subscriber');
@@ -108,6 +114,15 @@ describe('isProtected', () => {
     expect(policy.match('customer')).toBe('Customer');
   });
 
+  test('without a list of the host’s own no assignable role is protected', () => {
+    for (const policy of [
+      new RolePolicy(assignable, 'subscriber'),
+      new RolePolicy(assignable, 'subscriber', []),
+    ]) {
+      for (const role of assignable) expect(policy.isProtected(user(role))).toBe(false);
+    }
+  });
+
   test('a test of the host’s adds to the role, it takes nothing away', () => {
     const policy = new RolePolicy(assignable, 'subscriber', ({ email }) => email.endsWith('@us.example'));
     expect(policy.isProtected(user('subscriber', { email: 'a@us.example' }))).toBe(true);
@@ -128,7 +143,16 @@ describe('isProtected', () => {
   const untyped = (test: unknown): RolePolicy =>
     new RolePolicy(assignable, 'subscriber', test as (user: PublicUser) => boolean);
   test('a test that gives something else than true or false is refused', () => {
-    expect(() => untyped(() => 1).isProtected(user('subscriber'))).toThrow('must give true or false');
+    for (const [answer, what] of [
+      [1, 'a number'],
+      ['no', 'a string'],
+      [{}, 'a object'],
+      [Promise.resolve(false), 'a promise'],
+    ]) {
+      expect(() => untyped(() => answer).isProtected(user('subscriber'))).toThrow(
+        `roles.protected must give true or false, at once; it gave ${what as string}.`,
+      );
+    }
   });
   test('a test that gives a promise does not leave the user open', () => {
     let isOpen: boolean;

@@ -102,3 +102,33 @@ test('a fingerprint tells two hashes apart, and is the same for the same', () =>
     }),
   );
 });
+
+test('a foreign state cannot make ours longer than there is room for', () => {
+  const foreign = JSON.stringify({
+    h: '\0'.repeat(12),
+    p: { c: Array<string>(6).fill('\0"'.repeat(6)), t: 1e308 },
+  });
+  expect(formatSyncState(parseSyncState(foreign)).length).toBeLessThanOrEqual(255);
+});
+
+test('an overlong foreign hash and claims are cut to the length of ours', () => {
+  const long = 'x'.repeat(500);
+  const own = 'x'.repeat(12);
+  const read = parseSyncState(JSON.stringify({ h: long, p: { c: Array<string>(6).fill(long), t: 5 } }));
+  expect(read).toMatchObject({
+    hash: own,
+    password: { claims: Array<string>(6).fill(own), claimedAt: 5 },
+  });
+  expect(formatSyncState(read).length).toBeLessThanOrEqual(255);
+});
+
+test('of a foreign debt only what is of the right type is taken', () => {
+  const debt = (p: unknown) => parseSyncState(JSON.stringify({ h: 5, p }));
+  expect(debt({ c: ['a', 1, null, ['b'], 'c'], t: 5 })).toEqual({
+    hash: undefined,
+    password: { claims: ['a', 'c'], claimedAt: 5 },
+    afterCreate: false,
+    mail: false,
+  });
+  expect(parseSyncState('{"p":{"c":["a"],"t":1e999}}').password).toBeUndefined();
+});

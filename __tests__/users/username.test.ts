@@ -24,6 +24,7 @@ describe('chooseUsername', () => {
     ['names with spaces', 'firstlast', names(' Mary Ann ', "O' Neil\t"), "MaryAnnO'Neil"],
     ['a first name alone', 'firstlast', names('Mary', null), 'Mary'],
     ['no names', 'firstlast', names(null, null), EMAIL],
+    ['names without end', 'firstlast', names('Mary', 'x'.repeat(300)), `Mary${'x'.repeat(251)}`],
     ['names that are nothing but spaces', 'firstlast', names(' ', '\u00A0'), EMAIL],
     ['names that are no texts', 'firstlast', names(5, ['x']), EMAIL],
     ['no names mapped', 'firstlast', {}, EMAIL],
@@ -32,6 +33,16 @@ describe('chooseUsername', () => {
     ['a mapped field before all rules', () => 'ruled', { username: 'mapped' }, 'mapped'],
     ['a mapped field before the email', 'email', { username: 'mapped' }, 'mapped'],
   ])('%s', (_name, rule, mapped, expected) => expect(choose(rule, mapped)).toBe(expected));
+
+  test.each<[string, string, string]>([
+    ['too long for any table', 'a'.repeat(300), 'a'.repeat(255)],
+    ['as long as can be', '\u{1F600}'.repeat(255), '\u{1F600}'.repeat(255)],
+    ['cut between characters', '\u{1F600}'.repeat(256), '\u{1F600}'.repeat(255)],
+    ['without end', 'ab '.repeat(1_000_000), `${'ab '.repeat(84)}ab`],
+  ])('a name %s', (_name, given, expected) => {
+    expect(choose('email', { username: given })).toBe(expected);
+    expect(choose(() => given)).toBe(expected);
+  });
 
   test.each([
     ['a promise', Promise.resolve('x'), 'a promise'],
@@ -55,6 +66,16 @@ describe('usernameCandidates', () => {
     ]);
     for (const candidate of candidates.slice(9)) expect(candidate).toMatch(/^mary-[1-9]\d{1,5}$/);
     expect(candidates).toHaveLength(19);
+  });
+
+  test('none is longer than 255 characters, its number included', () => {
+    const long = '\u{1F600}'.repeat(255);
+    const [first, ...numbered] = [...usernameCandidates(`${long}x`)];
+    expect(first).toBe(long);
+    for (const candidate of numbered) {
+      expect(Array.from(candidate)).toHaveLength(255);
+      expect(candidate).toMatch(/^\u{1F600}+-\d+$/u);
+    }
   });
 
   test('two runs that meet try different numbers', () => {

@@ -33,6 +33,10 @@ test('the same key twice is one', () => {
   expect(authenticator.check([ALL.key, ALL.key])).toMatchObject({ name: 'all', inspect: true });
 });
 
+test('one key in eight places is let in', () => {
+  expect(authenticator.check(new Array<string>(8).fill(ALL.key))).toMatchObject({ name: 'all' });
+});
+
 test('two entries of one key: the last counts, never both', () => {
   const both = new Authenticator([ALL, { ...TAGS, key: ALL.key }]);
   expect(both.check([ALL.key])).toMatchObject({ name: 'tags', inspect: false });

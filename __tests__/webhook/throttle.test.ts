@@ -154,8 +154,38 @@ describe('what counts as one address', () => {
     ['::1', '0:0:0:0::/64'],
     ['::', '0:0:0:0::/64'],
     ['fe80::1%eth0', 'fe80:0:0:0::/64'],
+    ['192.0.2.7:50123', '192.0.2.7'],
+    ['[2001:db8:1:2::1]:50123', '2001:db8:1:2::/64'],
+    ['[2001:db8:1:2::1]', '2001:db8:1:2::/64'],
+    // Groups behind the `::` may be of the first half.
+    ['2001::3:4:5:6:7:8', '2001:0:3:4::/64'],
+    ['::3:4:5:6:7:8', '0:0:3:4::/64'],
+    ['1:2:3:4:5:6:7::', '1:2:3:4::/64'],
+    ['::2:3:4:5:6:7:8', '0:2:3:4::/64'],
+    ['2001:db8:0000:1000::1', '2001:db8:0:1000::/64'],
+    // Of several digits in each place, and with each port.
+    ['203.113.254.198', '203.113.254.198'],
+    ['::ffff:203.113.254.198', '203.113.254.198'],
+    ['203.113.254.198:8', '203.113.254.198'],
+    ['[::ffff:203.113.254.198]:50123', '203.113.254.198'],
     ['', ''],
-    ['nonsense', 'nonsense'],
+    ['nonsense', ''],
+    // What only begins or ends as an address is none.
+    ['x192.0.2.7:50123', ''],
+    ['192.0.2.7:50123x', ''],
+    ['192.0.2.7:', ''],
+    ['192.0.2.7:x', ''],
+    ['x[2001:db8::1]', ''],
+    ['[2001:db8::1]x', ''],
+    ['[2001:db8::1]:x', ''],
+    ['[2001:db8::1', ''],
+    ['x::ffff:192.0.2.7', ''],
+    ['::ffff:192.0.2.7x', ''],
+    ['1::ffff:192.0.2.7', '1:0:0:0::/64'],
+    ['192.0.2.777', ''],
+    ['192.0.2.7, 192.0.2.8', ''],
+    ['2001:db8::1%' + 'x'.repeat(10_000), '2001:db8:0:0::/64'],
+    ['x'.repeat(10_000), ''],
   ])('%s is %s', (address, network) => expect(networkOf(address)).toBe(network));
 
   test('every writing of one IPv6 address is the same, whatever its second half', () => {
@@ -172,12 +202,13 @@ describe('what counts as one address', () => {
     );
   });
 
-  test('whatever a proxy says instead of an address, nothing throws', () => {
+  test('whatever a proxy says instead of an address, nothing throws, and it takes no more room than one', () => {
     fc.assert(
       fc.property(
         fc.string({ unit: fc.constantFrom(':', '.', '%', 'f', '0', '1', 'x', '[', ']') }),
         (address) => {
           const { throttle, guess } = setUp();
+          expect(networkOf(address).length).toBeLessThan(30);
           guess(address, 20);
           throttle.validKey(address);
           expect(throttle.waitSeconds(address)).toBe(0);

@@ -1,6 +1,7 @@
 // The field map: which field of the contact becomes which property of the user.
 import type { Contact, FieldValue, MetaValue } from '../crm/client';
 import { WpFusionError } from '../errors';
+import { storable } from './normalize';
 
 /**
  * How one local name is filled.
@@ -31,6 +32,8 @@ export type FieldMap = ReadonlyMap<string, FieldSpec>;
 
 /** The local names that are properties of the user; any other one lands in `user.meta`. */
 const USER_PROPERTIES = ['email', 'username', 'password', 'role'] as const;
+
+const TO_THE_LETTER: readonly string[] = ['email', 'role', 'password'];
 
 /** What the field map makes of a contact. `null` is blank. */
 export interface MappedContact {
@@ -84,6 +87,9 @@ function valueOf(name: string, spec: FieldSpec, contact: Contact): MetaValue | n
     }
   }
   if (value instanceof Date && !Number.isNaN(value.getTime())) return value.toISOString();
+  // Else it would come back from a database as another text, and differ for ever. Not what is compared: no email and no role may
+  // become somebody else's by it; nor a password, which is hashed.
+  if (!TO_THE_LETTER.includes(name)) value = inTexts(value, storable);
   if (value === undefined || value === null || value === '' || (Array.isArray(value) && value.length === 0))
     return null;
   if (isMetaValue(value)) return value;
@@ -92,6 +98,13 @@ function valueOf(name: string, spec: FieldSpec, contact: Contact): MetaValue | n
     `fields.${name} gave ${describe(value)}; it must be a string, a finite number, a boolean, an array of strings or a Date.`,
   );
 }
+
+const inTexts = (value: unknown, change: (text: string) => string): unknown =>
+  typeof value === 'string'
+    ? change(value)
+    : Array.isArray(value)
+      ? value.map((item: unknown) => (typeof item === 'string' ? change(item) : item))
+      : value;
 
 const own = <Value>(record: Readonly<Record<string, Value>>, key: string): Value | undefined =>
   Object.hasOwn(record, key) ? record[key] : undefined;

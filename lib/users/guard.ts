@@ -36,8 +36,8 @@ export function guardRepository(users: UserRepository, onHash: (hash: string) =>
     if (user === null || user === undefined) return null;
     return stored(method, user);
   };
-  const stored = (method: string, user: User): User => {
-    if (typeof user === 'object' && typeof user.id === 'string' && Array.isArray(user.tags)) {
+  const stored = (method: string, user: User | null | undefined): User => {
+    if (typeof user?.id === 'string' && Array.isArray(user.tags)) {
       if (typeof user.passwordHash === 'string') onHash(user.passwordHash);
       return user;
     }

@@ -12,6 +12,11 @@ export function comparisonKey(value: string): string {
   return value.trim().replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
 }
 
+/** Text that every database can hold: PostgreSQL has no place for U+0000, none of them for half a surrogate pair. */
+export function storable(text: string): string {
+  return text.replaceAll('\0', '').replace(/\p{Surrogate}/gu, '\ufffd');
+}
+
 /** What separates, quotes or encloses in a list of addresses: `a@x.org,b@y.org` and `group:a@x.org;` are no email of one person. */
 const USABLE_EMAIL = /^[^\s\p{C}"(),:;<>@[\\\]]+@[^\s\p{C}"(),:;<>@[\\\]]+$/u;
 

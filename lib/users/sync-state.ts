@@ -11,9 +11,18 @@ interface PasswordDebt {
   readonly claimedAt: number;
 }
 
+/**
+ * In the place of a fingerprint, and equal to none: the account was there before an email led its contact to it. It keeps its
+ * password and its email, whatever the contact brings: whoever has a contact with somebody's email must not get in by either.
+ */
+export const THERE_BEFORE = '-';
+
 /** The decoded `syncState`. */
 export interface SyncState {
-  /** Fingerprint of the last password hash that this package wrote: another one on the user means that the person chose it. */
+  /**
+   * Fingerprint of the last password hash that this package wrote: another one on the user means that the person chose it.
+   * Or {@link THERE_BEFORE}.
+   */
   readonly hash?: string | undefined;
   readonly password?: PasswordDebt | undefined;
   readonly afterCreate?: boolean | undefined;
@@ -60,15 +69,18 @@ export function parseSyncState(text: string | null): SyncState {
   }
   const debt = stored.p as { c?: unknown; t?: unknown } | null | undefined;
   return {
-    hash: typeof stored.h === 'string' ? stored.h.slice(0, MAX_FINGERPRINT) : undefined,
+    hash: typeof stored.h === 'string' ? ownText(stored.h) : undefined,
     password:
-      Array.isArray(debt?.c) && typeof debt.t === 'number'
-        ? { claims: debt.c.map((claim) => String(claim).slice(0, MAX_FINGERPRINT)), claimedAt: debt.t }
+      Array.isArray(debt?.c) && typeof debt.t === 'number' && Number.isFinite(debt.t)
+        ? { claims: debt.c.filter((claim) => typeof claim === 'string').map(ownText), claimedAt: debt.t }
         : undefined,
     afterCreate: stored.a === 1,
     mail: stored.m === 1,
   };
 }
+
+/** Of a foreign text what one of ours is made of: nothing that JSON writes longer than it is. */
+const ownText = (text: string): string => text.replace(/[^\w-]/g, '').slice(0, MAX_FINGERPRINT);
 
 /** Recognises a password hash without telling anything about it. */
 export function fingerprint(passwordHash: string): string {

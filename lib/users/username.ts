@@ -12,27 +12,31 @@ import type { MappedContact } from './field-map';
  */
 export type UsernameRule = 'email' | 'firstlast' | ((contact: Contact) => string);
 
-/** The username to try first. Falls back to the email where a rule gives nothing. */
+/** In characters, as databases count them: no table is expected to take more. Anybody can fill in a first name without end. */
+const MOST = 255;
+
+/** The username to try first, 255 characters at most. Falls back to the email where a rule gives nothing. */
 export function chooseUsername(
   rule: UsernameRule,
   mapped: MappedContact,
   contact: Contact,
   email: string,
 ): string {
-  if (mapped.username !== null) return mapped.username;
+  if (mapped.username !== null) return shortened(mapped.username, MOST);
   if (rule === 'email') return email;
   const name =
     rule === 'firstlast'
       ? `${text(mapped.meta.firstName)}${text(mapped.meta.lastName)}`.replace(/\s+/g, '')
       : ruled(rule(contact)).trim();
-  return name === '' ? email : name;
+  return name === '' ? email : shortened(name, MOST);
 }
 
-/** The wanted name, then `name-2` … `name-9`, then random suffixes: bounded, and short where it can be. */
+/** The wanted name, then `name-2` … `name-9`, then random suffixes; each cut, since a hook of the host may have made it longer. */
 export function* usernameCandidates(wanted: string): Generator<string> {
-  yield wanted;
-  for (let suffix = 2; suffix <= 9; suffix += 1) yield `${wanted}-${suffix}`;
-  for (let attempt = 0; attempt < 10; attempt += 1) yield `${wanted}-${randomInt(10, 1_000_000)}`;
+  const suffixed = (suffix: string): string => `${shortened(wanted, MOST - suffix.length)}${suffix}`;
+  yield suffixed('');
+  for (let number = 2; number <= 9; number += 1) yield suffixed(`-${number}`);
+  for (let attempt = 0; attempt < 10; attempt += 1) yield suffixed(`-${randomInt(10, 1_000_000)}`);
 }
 
 function ruled(name: unknown): string {
@@ -43,3 +47,12 @@ function ruled(name: unknown): string {
 }
 
 const text = (value: unknown): string => (typeof value === 'string' ? value : '');
+
+/** Cut where it is too long, between two characters. */
+const shortened = (name: string, most: number): string =>
+  name.length <= most
+    ? name
+    : Array.from(name.slice(0, 2 * most))
+        .slice(0, most)
+        .join('')
+        .trim();

@@ -1,9 +1,10 @@
 // Slows down guessing: after too many wrong keys from one address its requests are refused unseen, for a while.
-import { isIPv6 } from 'node:net';
+import { isIP, isIPv6 } from 'node:net';
 
 const WINDOW_MS = 60_000;
 const MAX_WRONG = 20;
 const TRUSTED_MS = 24 * 60 * 60_000;
+const NO_ADDRESS = '';
 /** Bounds the memory that a flood of addresses can take. */
 const MAX_ADDRESSES = 10_000;
 
@@ -47,19 +48,26 @@ export class Throttle {
 
 function remember<Value>(map: Map<string, Value>, key: string, value: Value): void {
   map.delete(key);
-  map.set(key, value);
+  // A copy: a piece of `X-Forwarded-For`, as which addresses come, keeps all of it in memory.
+  map.set(Buffer.from(key).toString(), value);
   if (map.size > MAX_ADDRESSES) {
     const [oldest] = map.keys();
     if (oldest !== undefined) map.delete(oldest);
   }
 }
 
-/** IPv6 by its /64, which is what one customer has; an IPv4 address in IPv6 clothes as itself. */
+/**
+ * IPv6 by its /64, which is what one customer has; an IPv4 address in IPv6 clothes as itself. What is no address at all, as in a
+ * forged `X-Forwarded-For`, is one place, however it is written: it neither takes memory nor escapes the count.
+ */
 export function networkOf(address = ''): string {
-  const embedded = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1];
-  if (embedded !== undefined) return embedded;
-  const plain = address.split('%', 1).join('');
-  if (!isIPv6(plain)) return address;
+  // Some proxies add the port, which is another one with each connection.
+  const [, bracketed, withPort] = /^(?:\[(.*)\](?::\d+)?|([\d.]+):\d+)$/.exec(address) ?? [];
+  const host = bracketed ?? withPort ?? address;
+  const embedded = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(host)?.[1];
+  const plain = embedded ?? host.split('%', 1).join('');
+  if (isIP(plain) === 0) return NO_ADDRESS;
+  if (!isIPv6(plain)) return plain;
   const [head = '', tail] = plain.toLowerCase().split('::');
   const left = head === '' ? [] : head.split(':');
   const right = tail === undefined || tail === '' ? [] : tail.split(':');

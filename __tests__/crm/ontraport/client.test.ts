@@ -237,6 +237,16 @@ describe('getContacts', () => {
     expect(sandbox.calls).toHaveLength(1);
   });
 
+  test.each(['["1","2"]', '{"1":true}', 'true', '{}', '[]'])(
+    'tags as %s are no list of tags: taken for one, it would cost people theirs',
+    async (list) => {
+      const client = await setUp();
+      const body = `{"code":0,"data":[{"id":"1","contact_cat":${list}}],"account_id":50}`;
+      sandbox.fail({ ...READ, with: { status: 200, body } });
+      await expect(client.getContacts(['1'])).rejects.toMatchObject({ code: 'CRM_BAD_RESPONSE' });
+    },
+  );
+
   test('dangerous keys are values like others, or none', async () => {
     const client = await setUp();
     const body =

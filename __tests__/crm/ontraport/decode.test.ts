@@ -28,6 +28,8 @@ test.each<[type: string, stored: unknown, decoded: FieldValue]>([
   ['numeric', ' 7 ', 7],
   ['numeric', '.5', 0.5],
   ['numeric', '1,234', '1,234'],
+  ['numeric', '5.', 5],
+  ['numeric', '1.2.3', '1.2.3'],
   ['numeric', '0x10', '0x10'],
   ['numeric', 'Infinity', 'Infinity'],
   ['numeric', '12345678901234567890', '12345678901234567890'],
@@ -118,4 +120,17 @@ test('whatever is stored, decoding gives a value and never throws', () => {
       expect(isPlain || Array.isArray(value)).toBe(true);
     }),
   );
+});
+
+test('a long row of digits that is no number takes no time to speak of', () => {
+  const begun = process.cpuUsage();
+  const digits = `${'1'.repeat(300_000)}x`;
+  expect(decodeValue(digits, field('numeric'), 'UTC')).toBe(digits);
+  // Two minutes where every way to divide the row is tried.
+  expect(process.cpuUsage(begun).user / 1000).toBeLessThan(2000);
+});
+
+test('a value that is nested too deeply is a bad answer, not a mistake of ours', () => {
+  const deep: unknown = JSON.parse('['.repeat(100_000) + ']'.repeat(100_000));
+  expect(() => rawValue(deep)).toThrow(expect.objectContaining({ code: 'CRM_BAD_RESPONSE' }));
 });

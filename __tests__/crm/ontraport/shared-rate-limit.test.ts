@@ -459,6 +459,34 @@ describe('a store that is not to be had', () => {
     await pass(1000);
     expect(store.state()).toMatchObject({ running: { length: 1 }, ended: { length: 3 } });
   });
+
+  test('is asked again when it is back, also where the timer for that is a little early', async () => {
+    // By this clock every timer is.
+    const { store, one, other } = setUp({ now: () => performance.now() * 0.9999 });
+    other.ask('read', 169);
+    await settle();
+    one.ask('read');
+    await settle();
+    store.trouble = { read: 'fails' };
+    await pass(600);
+    store.trouble = {};
+    other.release({ limit: 180, remaining: 180, resetMs: 0 });
+    await pass(3000);
+    expect(one.count).toBe(1);
+  });
+
+  test('a start that nobody wants any more, and that is written when it has already been taken back, does not count', async () => {
+    const { store, one } = setUp();
+    // Read at once; what is written then arrives after 5 s.
+    store.delays = [0, 0, 10_000][Symbol.iterator]();
+    const controller = new AbortController();
+    one.ask('read', 4, controller.signal);
+    await pass(100);
+    controller.abort();
+    await pass(20_000);
+    expect(one.count).toBe(0);
+    expect(store.state()?.running).toEqual([]);
+  });
 });
 
 test('no timer keeps the process alive', async () => {

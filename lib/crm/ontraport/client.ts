@@ -364,8 +364,12 @@ function idOf(row: Row, path: string): string {
 
 /** The tags of a contact. A row that says nothing of them is an error: taken for "none", it would cost people their access. */
 function tagIdsOf(row: Row, path: string): string[] {
-  if (!Object.hasOwn(row, 'contact_cat')) throw badShape(path);
-  return [...new Set(splitIds(rawValue(own(row, 'contact_cat'))))];
+  const list = own(row, 'contact_cat');
+  // Neither does one that says it in another shape.
+  if (list === undefined || typeof list === 'boolean' || (typeof list === 'object' && list !== null)) {
+    throw badShape(path);
+  }
+  return [...new Set(splitIds(rawValue(list)))];
 }
 
 const named = ({ id, name }: Tag): Tag => ({ id, name: name === '' ? `#${id}` : name });

@@ -1,6 +1,7 @@
 // What Ontraport stores as text becomes values: by the type that the account's field metadata names
 // (Ontraport API, "Object meta" and "Value quirks").
 
+import { WpFusionError } from '../../errors';
 import type { CrmField, FieldValue } from '../client';
 
 /** What the account's metadata says about a field. */
@@ -33,12 +34,19 @@ export function kindOf(type: string): CrmField['type'] {
   }
 }
 
-/** A value as the account stores it, as text: `null` where there is none, JSON where it is no scalar. */
+/**
+ * A value as the account stores it, as text: `null` where there is none, JSON where it is no scalar. Throws `CRM_BAD_RESPONSE` for
+ * one that is nested deeper than JSON can be written.
+ */
 export function rawValue(value: unknown): string | null {
   if (value === null || value === undefined) return null;
   if (typeof value === 'string') return value;
   if (typeof value === 'number' || typeof value === 'boolean') return String(value);
-  return JSON.stringify(value);
+  try {
+    return JSON.stringify(value);
+  } catch {
+    throw new WpFusionError('CRM_BAD_RESPONSE', 'A value in an answer of Ontraport is nested too deeply.');
+  }
 }
 
 /** The ids in a list as Ontraport stores it: `*\/*1*\/*22*\/*`; `''`, `*\/*`, `*\/**\/*` and `0` hold none. */
@@ -108,7 +116,8 @@ export function dateOf(raw: string | null): Date | undefined {
 }
 
 function numberOr(raw: string): number | string {
-  if (!/^\s*[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?\s*$/i.test(raw)) return raw;
+  // The point stands between the digits: where it may be left out, a long row of them can be divided in too many ways.
+  if (!/^\s*[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?\s*$/i.test(raw)) return raw;
   const value = Number(raw);
   const isExact = Number.isFinite(value) && (!Number.isInteger(value) || Number.isSafeInteger(value));
   return isExact ? value : raw;

@@ -22,6 +22,7 @@ const MINUTE = 60_000;
 const MAX_AGE = 60 * MINUTE;
 /** An id that a fresh load did not know either (of a deleted option or tag) is not worth a load a minute. */
 const ASK_AGAIN_AFTER = 10 * MINUTE;
+const MOST_UNKNOWN = 10_000;
 
 /** What a {@link Catalogue} needs. */
 export interface CatalogueOptions<Snapshot> {
@@ -91,9 +92,11 @@ export class Catalogue<Snapshot> {
   }
 
   #giveUpOn(names: Iterable<string>, now: number): void {
-    // Bounded, should an account ever show endless unknown ids.
-    if (this.#unknown.size > 10_000) this.#unknown.clear();
-    for (const name of names) this.#unknown.set(name, now + ASK_AGAIN_AFTER);
+    for (const name of names) {
+      // Bounded, should an account ever show endless unknown ids.
+      if (this.#unknown.size >= MOST_UNKNOWN) this.#unknown.clear();
+      this.#unknown.set(name, now + ASK_AGAIN_AFTER);
+    }
   }
 
   async #current(signal: AbortSignal | undefined): Promise<Snapshot> {
@@ -207,15 +210,17 @@ function optionsOf(field: unknown): ReadonlyMap<string, string> {
 }
 
 const PAGE = 50;
-/** No account has that many tags; a server that never ends a list would otherwise be asked for ever. */
-const MOST_PAGES = 2000;
+/** No account has that many tags, nor names of so many characters; a server that never ends a list would fill the memory. */
+const MOST_TAGS = 100_000;
+const MOST_CHARACTERS = 10_000_000;
 
 /** Loads the names of all contact tags (Ontraport API, "Tags"), page by page. */
 export async function loadTags(transport: Transport, options: LoadOptions): Promise<Tags> {
   const path = '/objects';
   const names = new Map<string, string>();
   const seen = new Set<string>();
-  for (let page = 0; page < MOST_PAGES; page += 1) {
+  let characters = 0;
+  for (let page = 0; page < MOST_TAGS / PAGE; page += 1) {
     const answer = await transport.call({
       method: 'GET',
       path,
@@ -236,9 +241,11 @@ export async function loadTags(transport: Transport, options: LoadOptions): Prom
       const id = rawValue(own(row, 'tag_id'));
       if (id === null) continue;
       seen.add(id);
+      const name = rawValue(own(row, 'tag_name')) ?? '';
+      characters += id.length + name.length;
+      if (seen.size > MOST_TAGS || characters > MOST_CHARACTERS) throw badShape(path);
       // Tags of other objects than contacts have ids in the same list.
-      if ((rawValue(own(row, 'object_type_id')) ?? '0') === '0')
-        names.set(id, rawValue(own(row, 'tag_name')) ?? '');
+      if ((rawValue(own(row, 'object_type_id')) ?? '0') === '0') names.set(id, name);
     }
     // A page without anything new comes from a server that ignores `start`.
     if (rows.length < PAGE || seen.size === before) break;

@@ -337,11 +337,9 @@ export class RateLimit {
   /** Puts into a budget what has happened here. Whether that changes it. */
   #tell(budget: Budget, now: number, { over, cancelled, running }: Told): boolean {
     const countsUntil = now + this.#longestCallMs + this.#options.windowMs;
-    let isChanged = false;
-    for (const id of cancelled) {
-      isChanged ||= budget.has(id);
-      budget.cancel(id);
-    }
+    // Written also where nothing of them is there: a late write of theirs then meets another text than the one it is to replace.
+    let isChanged = cancelled.length > 0;
+    for (const id of cancelled) budget.cancel(id);
     for (const each of over) {
       // Written already, by a try that nobody knew the end of.
       if (each.call.isShared && !budget.has(each.call.id)) continue;
@@ -399,7 +397,11 @@ export class RateLimit {
     this.#failures += 1;
     this.#retryAt = this.#now() + delayMs;
     clearTimeout(this.#retryTimer);
-    this.#retryTimer = setTimeout(() => this.#pump(), Math.ceil(delayMs));
+    this.#retryTimer = setTimeout(() => {
+      // Timers may be early by a part of a millisecond, and there is no other one.
+      this.#retryAt = -Infinity;
+      this.#pump();
+    }, Math.ceil(delayMs));
     this.#retryTimer.unref();
     this.#startAlone();
   }

@@ -3,7 +3,9 @@
 
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
+import type { Readable } from 'node:stream';
 import { Axios } from 'axios';
+import { Bytes } from '../../bytes';
 import { WpFusionError } from '../../errors';
 import { crmCallCounter } from '../../telemetry/instruments';
 import { hasFailed, inSpan, type Attributes } from '../../telemetry/spans';
@@ -74,7 +76,7 @@ export class Transport {
   readonly #troubles = new Map<symbol, WpFusionError>();
 
   constructor(options: TransportOptions) {
-    const { maxConcurrentCalls, maxResponseBytes, timeoutMs } = options;
+    const { maxConcurrentCalls, timeoutMs } = options;
     this.#options = options;
     const { protocol, host, hostname, port, pathname } = new URL(options.baseUrl);
     const usualPort = protocol === 'http:' ? 80 : 443;
@@ -86,14 +88,14 @@ export class Transport {
       adapter: 'http',
       httpAgent: new HttpAgent({ keepAlive: true, maxSockets: maxConcurrentCalls }),
       httpsAgent: new HttpsAgent({ keepAlive: true, maxSockets: maxConcurrentCalls }),
-      responseType: 'text',
+      // Collected here: axios keeps every piece of an answer as it came, which in pieces of a byte is more than memory has.
+      responseType: 'stream',
       transformRequest: (data: unknown) => data,
       transformResponse: (data: unknown) => data,
       validateStatus: () => true,
       // A redirect would take the keys somewhere else.
       maxRedirects: 0,
       decompress: true,
-      maxContentLength: maxResponseBytes,
     });
   }
 
@@ -204,7 +206,7 @@ export class Transport {
   }
 
   async #send(call: Call, signal: AbortSignal): Promise<Reply | Failure> {
-    const { baseUrl, appId, apiKey, timeoutMs } = this.#options;
+    const { baseUrl, appId, apiKey, timeoutMs, maxResponseBytes } = this.#options;
     // axios' own timeout starts again with every byte; this one is for the whole answer.
     const controller = new AbortController();
     const abort = (): void => controller.abort();
@@ -217,7 +219,7 @@ export class Transport {
     signal.addEventListener('abort', abort, { once: true });
     const query = new URLSearchParams(call.query).toString();
     try {
-      const response = await this.#http.request<string>({
+      const response = await this.#http.request<Readable>({
         method: call.method,
         url: `${baseUrl}${call.path}${query === '' ? '' : `?${query}`}`,
         headers: {
@@ -235,7 +237,13 @@ export class Transport {
         const value: unknown = headers[name];
         return typeof value === 'string' ? value : undefined;
       };
-      return { status, header, text: typeof data === 'string' ? data : '' };
+      const text = await textOf(data, maxResponseBytes, controller.signal);
+      if (text !== undefined) return { status, header, text };
+      return fail(
+        'CRM_BAD_RESPONSE',
+        `The answer to ${nameOf(call)} has more than ${maxResponseBytes} bytes. Check baseUrl.`,
+        false,
+      );
     } catch (error) {
       if (timeout.signal.aborted) {
         return fail(
@@ -259,15 +267,7 @@ export class Transport {
   }
 
   #networkFailure(call: Call, error: unknown): Failure {
-    const { code, message } = error as { code?: unknown; message?: unknown };
-    if (typeof message === 'string' && message.startsWith('maxContentLength')) {
-      const limit = this.#options.maxResponseBytes;
-      return fail(
-        'CRM_BAD_RESPONSE',
-        `The answer to ${nameOf(call)} has more than ${limit} bytes. Check baseUrl.`,
-        false,
-      );
-    }
+    const { code } = error as { code?: unknown };
     // Of a foreign error only its code goes on: the message of some names the URL, the error itself holds the headers.
     const name = typeof code === 'string' && /^[A-Z][A-Z0-9_]{1,40}$/.test(code) ? code : 'unknown error';
     const cause = Object.assign(new Error(`The connection failed: ${name}.`), { code: name });
@@ -281,6 +281,29 @@ export class Transport {
       { cause },
     );
   }
+}
+
+/** The text of an answer, unpacked; `undefined` where it has more bytes than `limit`. Rejects where it ends too early. */
+function textOf(answer: Readable, limit: number, signal: AbortSignal): Promise<string | undefined> {
+  return new Promise((resolve, reject) => {
+    const bytes = new Bytes();
+    const stop = (): void => void answer.destroy();
+    answer.on('data', (piece: Buffer) => {
+      if (bytes.length + piece.length <= limit) bytes.add(piece);
+      else {
+        resolve(undefined);
+        stop();
+      }
+    });
+    answer.on('end', () => resolve(bytes.text().replace(/^\uFEFF/, '')));
+    answer.on('error', reject);
+    answer.on('close', () => {
+      signal.removeEventListener('abort', stop);
+      reject(new Error('The answer ended too early.'));
+    });
+    signal.addEventListener('abort', stop);
+    if (signal.aborted) stop();
+  });
 }
 
 const nameOf = (call: Call): string => `${call.method} ${call.path}`;
