@@ -16,6 +16,9 @@ const results = [
   run('the kill test, outages, two processes and bursts, whole', 'npx jest -i __tests__/delivery', {
     DELIVERY_SIZE: 'whole',
   }),
+  run('every fault of every part, in every action', 'npx jest -i __tests__/faults', {
+    DELIVERY_SIZE: 'whole',
+  }),
   run(
     'the queue’s contract on every database and on Redis, three times',
     'for round in 1 2 3; do npx jest __tests__/knex/queue __tests__/bullmq || exit 1; done',
@@ -25,7 +28,16 @@ const results = [
     'for round in 1 2 3; do npx jest __tests__/knex/contract.test.ts || exit 1; done',
   ),
   run('every race, five times', 'for round in 1 2 3 4 5; do npx jest __tests__/actions || exit 1; done'),
+  run(
+    'the threat model: without its defence each test fails',
+    'npx jest __tests__/security/threats.test.ts',
+    { DELIVERY_SIZE: 'whole' },
+  ),
+  run('hostile input from a random seed, an hour', 'npx jest -i __tests__/fuzz', { FUZZ_MINUTES: '60' }),
   run('the API reference', 'npm run --silent reference'),
+  run('slow and many, thousands more', 'npx jest -i __tests__/security/many-at-once.test.ts', {
+    DELIVERY_SIZE: 'whole',
+  }),
   run('broken queues, all of them', 'npx jest __tests__/testing/webhook-queue-contract.test.ts', {
     DELIVERY_SIZE: 'whole',
   }),

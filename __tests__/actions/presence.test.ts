@@ -7,9 +7,11 @@ import { until } from './site';
 class Place implements SharedPlace {
   text: string | null = null;
   now = 1_000_000;
+  reads = 0;
   writes = 0;
   isDown = false;
   async read(): Promise<{ text: string | null; now: number }> {
+    this.reads += 1;
     if (this.isDown) throw new Error('down');
     return { text: this.text, now: this.now };
   }
@@ -43,6 +45,40 @@ test('a claim of a process that is there is believed by others, not by itself', 
   await one.leave();
 });
 
+test('nobody is asked about claims of its own, or none', async () => {
+  const { place, one } = open();
+  expect(await one.isThere([])).toBe(false);
+  expect(await one.isThere([one.newClaim()])).toBe(false);
+  expect(place.reads).toBe(0);
+});
+
+test('is said an eighth of a lease after the last time, once however much there is to do', async () => {
+  const { place, one } = open();
+  const interval = jest.spyOn(globalThis, 'setInterval');
+  one.enter(() => true);
+  one.enter(() => true);
+  expect(interval.mock.calls.map(([, ms]) => ms)).toEqual([LEASE_MS / 8]);
+  new Presence(undefined, 0).enter(() => true);
+  expect(interval).toHaveBeenCalledTimes(1);
+  interval.mockRestore();
+  await one.leave();
+  // Here, and gone.
+  expect(place.writes).toBe(2);
+  await one.leave();
+  expect(place.writes).toBe(2);
+});
+
+test('where others are always faster it is given up', async () => {
+  const { place, one } = open();
+  let now = 0;
+  const clock = jest.spyOn(performance, 'now').mockImplementation(() => (now += 3000));
+  place.write = async () => false;
+  one.enter(() => true);
+  await one.leave();
+  expect(place.reads).toBe(2);
+  clock.mockRestore();
+});
+
 test('one that leaves is believed no more, at once', async () => {
   const { one, other } = open();
   one.enter(() => true);
@@ -59,6 +95,12 @@ test('one that goes on says so again; one that has died is gone before its conta
   place.now += LEASE_MS / 2 - 1;
   expect(await other.isThere([one.newClaim()])).toBe(true);
   place.now += 1;
+  expect(await other.isThere([one.newClaim()])).toBe(false);
+});
+
+test('a time that is no number is none', async () => {
+  const { place, one, other } = open();
+  place.text = JSON.stringify({ [one.newClaim().slice(0, 6)]: String(place.now) });
   expect(await other.isThere([one.newClaim()])).toBe(false);
 });
 

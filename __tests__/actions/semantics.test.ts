@@ -10,6 +10,7 @@ import {
   wpFusionWebhook,
   WpFusionError,
   type ActionContext,
+  type Contact,
   type Hooks,
   type NewUser,
   type User,
@@ -17,6 +18,7 @@ import {
   type WpFusionWebhook,
   type WpFusionWebhookOptions,
 } from '../../lib';
+import { ContactReader } from '../../lib/crm/contact-reader';
 import type { OntraportSandbox, OntraportSandboxOptions } from '../../lib/testing';
 import { gate, MemoryCrm, newUser } from '../http/site';
 import {
@@ -268,6 +270,70 @@ describe('linking by email', () => {
     expect(user()).toEqual(before);
   });
 
+  test.each(ACTIONS)('%s: who is linked to this very contact a moment later is updated', async (action) => {
+    const { contact, ping, users, user } = await site();
+    const id = contact({ tags: ['Member'] });
+    await users.create(known({ contactId: id }));
+    // Another process links it between the look by contact and the look by email.
+    jest.spyOn(users, 'findByContactId').mockResolvedValueOnce(null);
+    expectDone(await ping(action, id, { email: 'mary@example.com' }), 'updated');
+    expect(user()).toMatchObject({ contactId: id, tags: ['Member'] });
+  });
+
+  test.each(ACTIONS)('%s asks the CRM for no contact but its own where the user has none', async (action) => {
+    const crm = new MemoryCrm();
+    crm.add('7', { email: 'mary@example.com' }, ['Member']);
+    const asked = jest.spyOn(crm, 'getContacts');
+    const { ping, users } = await site({ crm });
+    await users.create(known());
+    expectDone(await ping(action, '7', { email: 'mary@example.com' }), 'updated');
+    expect(new Set(asked.mock.calls.flatMap(([ids]) => ids))).toEqual(new Set(['7']));
+  });
+
+  test('who was linked keeps the email, also when a hook of the host has set a password', async () => {
+    const { contact, ping, sandbox, user, users } = await site({
+      hooks: { beforeUpdate: ({ changes }) => ({ ...changes, passwordHash: 'set by the host' }) },
+    });
+    await users.create(known());
+    const id = contact();
+    expectDone(await ping('add', id), 'updated');
+    sandbox.updateContact(id, { f2: 'silver' });
+    expectDone(await ping('update', id), 'updated');
+    expect(user()).toMatchObject({ contactId: id, passwordHash: 'set by the host' });
+    sandbox.updateContact(id, { email: 'eve@example.com' });
+    expectDone(await ping('update', id), 'unchanged', ['USER_PROTECTED']);
+    expect(user().email).toBe('mary@example.com');
+  });
+
+  test.each(ACTIONS)('%s begins anew where somebody writes to the user in between', async (action) => {
+    const { contact, ping, users, user } = await site();
+    const { id: userId } = await users.create(known());
+    const id = contact({ tags: ['Member'] });
+    const update = users.update.bind(users);
+    jest.spyOn(users, 'update').mockImplementationOnce(async (...given) => {
+      await update(userId, { meta: { own: 2 }, syncState: 'of another run' });
+      return update(...given);
+    });
+    expectDone(await ping(action, id, { email: 'mary@example.com' }), 'updated');
+    expect(user()).toMatchObject({ contactId: id, tags: ['Member'], meta: { own: 2 } });
+  });
+
+  test.each(ACTIONS)('a change whose webhook came while %s was linking is not lost', async (action) => {
+    const { contact, ping, sandbox, users, user } = await site();
+    await users.create(known());
+    const id = contact({ tags: ['Member'] });
+    const held = sandbox.hold({ method: 'GET', path: '/Contacts', when: 'after' });
+    const linking = ping(action, id, { email: 'mary@example.com' });
+    await held.caught(1);
+    sandbox.tag(id, 'VIP');
+    // The user is not under this contact yet, as another process sees it.
+    const other = await startProcess(sandbox, users);
+    expectSkipped(await other.ping('update_tags', id), 'USER_NOT_FOUND');
+    held.release();
+    expectDone(await linking, 'updated');
+    expect([...user().tags].sort()).toEqual(['Member', 'VIP']);
+  });
+
   test.each(['update', 'update_tags'])('%s without email looks for nobody', async (action) => {
     const { contact, ping, users, user } = await site();
     await users.create(known());
@@ -338,6 +404,21 @@ describe('linking by email', () => {
     expect(user()).toMatchObject({ email: 'mary@example.com', meta: { plan: 'silver' } });
     expectDone(await ping('update_tags', id), 'unchanged');
   });
+
+  test.each(['add', 'update'])(
+    'a user out of a contact that the site has promoted since keeps its email: %s',
+    async (action) => {
+      const { contact, ping, user, users, sandbox } = await site();
+      const id = contact();
+      await ping('add', id);
+      await users.update(user().id, { role: 'administrator' });
+      sandbox.updateContact(id, { email: 'eve@example.com' });
+      const answer = await ping(action, id);
+      expectDone(answer, 'unchanged', ['USER_PROTECTED']);
+      expect(answer.json.warnings[0].message).toContain('left alone: email.');
+      expect(user().email).toBe('mary@example.com');
+    },
+  );
 });
 
 describe('roles', () => {
@@ -388,6 +469,18 @@ describe('roles', () => {
     expectDone(await ping(action, id, asked(parameter)), outcome, [...warnings]);
     expect(user().role).toBe(role);
   });
+
+  test.each([
+    ['administrator', 'editor', 'the field mapped to role'],
+    ['', 'administrator', 'the role parameter'],
+  ])(
+    'the warning says where the role came from: field %j, parameter %j: %s',
+    async (mapped, role, source) => {
+      const { contact, ping } = await site(options);
+      const { json } = await ping('add', contact({ [ROLE]: mapped }), { role });
+      expect(json.warnings[0].message).toContain(`The role in ${source} is not`);
+    },
+  );
 
   test('update_tags gives no role', async () => {
     const { contact, ping, user, sandbox } = await site(options);
@@ -816,7 +909,6 @@ describe('passwords', () => {
       expect(user().passwordHash).toBe(passwordHash);
     });
 
-    // Known defect: the next webhook does what the one that linked was kept from doing.
     test('nor with the next webhook of the contact that took it over', async () => {
       const { id, contact, ping, sandbox, user } = await withUser();
       const { passwordHash } = user();
@@ -827,6 +919,20 @@ describe('passwords', () => {
       expect(user().passwordHash).toBe(passwordHash);
     });
 
+    test.each([
+      ['the site made', 'the hash of a password of its own'],
+      ['has none yet', null],
+    ])(
+      'of an account that %s for this contact, which no webhook has written to',
+      async (_name, passwordHash) => {
+        const { contact, ping, user, users } = await site({ fields, passwordOnUpdate: true });
+        const id = contact({ [PASSWORD]: 'first' });
+        await users.create(known({ contactId: id, passwordHash }));
+        expectDone(await ping('update', id), 'updated');
+        expect(await logsIn(user(), 'first')).toBe(true);
+      },
+    );
+
     test('not for a protected user', async () => {
       const { id, ping, sandbox, user, users } = await withUser();
       await users.update(user().id, { role: 'administrator' });
@@ -834,6 +940,27 @@ describe('passwords', () => {
       sandbox.updateContact(id, { [PASSWORD]: 'second' });
       expectDone(await ping('update', id), 'unchanged', ['USER_PROTECTED']);
       expect(user().passwordHash).toBe(passwordHash);
+    });
+
+    test('the hasher is told that nobody has generated it', async () => {
+      const { id, ping, sandbox } = await withUser();
+      const hash = jest.spyOn(passwordHasher, 'hash');
+      sandbox.updateContact(id, { [PASSWORD]: 'second' });
+      expectDone(await ping('update', id), 'updated');
+      expect(hash.mock.calls).toEqual([['second', { generated: false }]]);
+      hash.mockRestore();
+    });
+
+    test('a new one takes no other debt with it', async () => {
+      const sendWelcome = jest.fn().mockRejectedValueOnce(new Error('No mail today.'));
+      const here = await site({ fields, passwordOnUpdate: true, notifier: { sendWelcome } });
+      const { contact, ping, sandbox, user } = here;
+      const id = contact({ [PASSWORD]: 'first' });
+      expectDone(await ping('add', id, { send_notification: 'true' }), 'created', ['NOTIFICATION_FAILED']);
+      sandbox.updateContact(id, { [PASSWORD]: 'second' });
+      expectDone(await ping('update', id), 'updated');
+      expect(await logsIn(user(), 'second')).toBe(true);
+      expect(sendWelcome).toHaveBeenCalledTimes(2);
     });
 
     test('too long: nothing is changed', async () => {
@@ -908,7 +1035,7 @@ describe('hooks', () => {
         afterUpdate: keep('afterUpdate', undefined),
       },
     });
-    const id = contact({ tags: ['Member'] });
+    const id = contact({ tags: ['Customer', 'Member'] });
     await ping('add', id);
     const publicUser = {
       id: user().id,
@@ -916,7 +1043,7 @@ describe('hooks', () => {
       email: 'mary@example.com',
       username: 'mary@example.com',
       role: 'subscriber',
-      tags: ['Member'],
+      tags: ['Customer', 'Member'],
       meta: { firstName: 'Mary', lastName: 'Smith', plan: 'gold' },
     };
     expect(got.map(([name]) => name)).toEqual(['beforeCreate', 'afterCreate']);
@@ -929,20 +1056,28 @@ describe('hooks', () => {
     sandbox.tag(id, 'VIP');
     sandbox.untag(id, 'Member');
     await ping('update', id);
-    const changed = { ...publicUser, tags: ['VIP'], meta: { ...publicUser.meta, plan: 'silver' } };
+    const changed = {
+      ...publicUser,
+      tags: ['Customer', 'VIP'],
+      meta: { ...publicUser.meta, plan: 'silver' },
+    };
     expect(got.map(([name, { contact: _contact, ...rest }]) => [name, rest])).toEqual([
       [
         'beforeUpdate',
         {
           user: publicUser,
-          changes: { meta: { plan: 'silver' }, tags: ['VIP'], passwordHash: user().passwordHash },
+          changes: { meta: { plan: 'silver' }, tags: ['Customer', 'VIP'], passwordHash: user().passwordHash },
         },
       ],
       ['beforeTagsChange', { user: publicUser, added: ['VIP'], removed: ['Member'] }],
       ['afterUpdate', { user: changed }],
     ]);
     for (const [, context] of got) {
-      expect(context.contact).toMatchObject({ id, tags: [{ name: 'VIP' }], fields: { f2: 'silver' } });
+      expect(context.contact).toMatchObject({
+        id,
+        tags: [{ name: 'Customer' }, { name: 'VIP' }],
+        fields: { f2: 'silver' },
+      });
       for (const field of ['f1', PASSWORD]) {
         expect(Object.keys(context.contact.fields as object)).not.toContain(field);
         expect(Object.keys(context.contact.raw as object)).not.toContain(field);
@@ -1026,8 +1161,13 @@ describe('hooks', () => {
     expect(sandbox.callCount({ method: 'PUT' })).toBe(0);
   });
 
-  test('a beforeUpdate that takes every change out leaves the user as it is', async () => {
-    const { contact, ping, sandbox, user, log } = await site({ hooks: { beforeUpdate: () => ({}) } });
+  test.each([
+    ['gives nothing of it', {}],
+    ['makes it undefined', { email: undefined, role: undefined, tags: undefined, meta: undefined }],
+  ])('a beforeUpdate that takes every change out leaves the user as it is: it %s', async (_name, given) => {
+    const { contact, ping, sandbox, user, log } = await site({
+      hooks: { beforeUpdate: () => given },
+    });
     const id = contact();
     await ping('add', id);
     log.length = 0;
@@ -1053,9 +1193,13 @@ describe('hooks', () => {
     expect(users.all()).toEqual(before);
   });
 
-  // Known defects: what these give is stored, or fails as something else.
   test.each([
+    ['no email', { email: undefined }],
+    ['a number as username', { username: 7 }],
+    ['no role', { role: null }],
+    ['one tag as text', { tags: 'VIP' }],
     ['meta: null', { meta: null }],
+    ['meta as text', { meta: 'gold' }],
     ['passwordHash: undefined', { passwordHash: undefined }],
   ])('beforeCreate that gives a user with %s is HOOK_FAILED', async (_name, odd) => {
     const { contact, ping, users } = await site({
@@ -1206,6 +1350,10 @@ describe('events', () => {
       processed('update', 'updated', [{ code: 'ROLE_NOT_ASSIGNABLE', message: expect.any(String) }]),
     ]);
 
+    sandbox.updateContact(id, { f2: 'bronze' });
+    await ping('update', id);
+    expect(told().map(([name]) => name)).toEqual(['webhook.received', 'user.updated', 'webhook.processed']);
+
     await ping('update_tags', id);
     expect(told()).toEqual([received('update_tags'), processed('update_tags', 'unchanged')]);
 
@@ -1342,13 +1490,15 @@ describe('the host’s own actions', () => {
   });
 
   test('need no contact; asking for one then is the request’s mistake', async () => {
-    const { ping } = await site({
-      actions: {
-        greet: async ({ contactId, user }) => ({ outcome: JSON.stringify([contactId, await user()]) }),
-        look: async ({ contact }) => ({ outcome: (await contact()).id }),
-      },
-    });
+    const users = new MemoryUserRepository();
+    users.findByContactId = jest.fn(users.findByContactId.bind(users));
+    const actions: WpFusionWebhookOptions['actions'] = {
+      greet: async ({ contactId, user }) => ({ outcome: JSON.stringify([contactId, await user()]) }),
+      look: async ({ contact }) => ({ outcome: (await contact()).id }),
+    };
+    const { ping } = await site({ actions }, { users });
     expectDone(await ping('greet', ''), '[null,null]');
+    expect(users.findByContactId).not.toHaveBeenCalled();
     const answer = await ping('look', '');
     expectProblem(answer, 400, 'INVALID_REQUEST');
     expect(answer.json.errors).toEqual([{ parameter: 'contact_id', message: expect.any(String) }]);
@@ -1372,6 +1522,7 @@ describe('the host’s own actions', () => {
       const answer = await ping(action, '');
       expectProblem(answer, 500, 'INTERNAL_ERROR');
       expect(JSON.stringify(answer.json)).not.toContain('of the host');
+      if (action === 'nothing' || action === 'number') expect(answer.json.detail).toContain('must give {');
     }
   });
 
@@ -1432,6 +1583,146 @@ describe('the CRM takes its time', () => {
     expect(puts(here)).toBe(1);
     expect(await crmPasswordLogsIn(sandbox, users, id)).toBe(true);
   });
+});
+
+describe('dry runs', () => {
+  const accessKey = { key: ACCESS_KEY, inspect: true };
+  const fields = { plan: 'f2', note: NOTE, tags: USERNAME, password: PASSWORD, role: ROLE };
+
+  test('tell every change an update would make, each with what was there, and make none', async () => {
+    const { contact, ping, user, users, log } = await site({ accessKey, fields, passwordOnUpdate: true });
+    const id = contact({
+      email: 'new@example.com',
+      [NOTE]: 'first',
+      [USERNAME]: 'of the CRM',
+      [PASSWORD]: 'secret of Mary',
+      [ROLE]: 'customer',
+      tags: ['Member', 'VIP'],
+    });
+    const meta = { plan: 'silver', firstName: 'Mary', lastName: 'Smith' };
+    await users.create(known({ contactId: id, role: 'subscriber', tags: ['VIP', 'Old'], meta }));
+    const before = user();
+    const answer = await ping('update', id, { dry_run: 'true' });
+    expectDone(answer, 'updated');
+    expect(answer.json.changes).toEqual([
+      { field: 'email', from: 'mary@example.com', to: 'new@example.com' },
+      { field: 'role', from: 'subscriber', to: 'customer' },
+      { field: 'password' },
+      { field: 'plan', from: 'silver', to: 'gold' },
+      { field: 'note', from: null, to: 'first' },
+      { field: 'meta.tags', from: null, to: 'of the CRM' },
+      { field: 'tags', from: ['VIP', 'Old'], to: ['Member', 'VIP'] },
+    ]);
+    expect(JSON.stringify(answer.json)).not.toContain('secret of Mary');
+    expect(user()).toEqual(before);
+    expect(log).toEqual([]);
+  });
+
+  test('tell all of a user that would be created', async () => {
+    const { contact, ping, users, log } = await site({ accessKey });
+    const answer = await ping('add', contact(), { dry_run: 'true', send_notification: 'true' });
+    expect(answer.json.changes).toEqual([
+      { field: 'username', from: null, to: 'mary@example.com' },
+      { field: 'email', from: null, to: 'mary@example.com' },
+      { field: 'role', from: null, to: 'subscriber' },
+      { field: 'password' },
+      { field: 'firstName', from: null, to: 'Mary' },
+      { field: 'lastName', from: null, to: 'Smith' },
+      { field: 'plan', from: null, to: 'gold' },
+      { field: 'tags', from: [], to: [] },
+    ]);
+    expect(users.all()).toEqual([]);
+    expect(log).toEqual([]);
+  });
+
+  test.each(ACTIONS)('%s settles nothing that is owed', async (action) => {
+    const failing = { sendWelcome: jest.fn().mockRejectedValue(new Error('No mail today.')) };
+    const here = await site({ notifier: failing, returnPassword: { field: 'f1' } });
+    const { contact, ping, user } = here;
+    const id = contact();
+    expectDone(await ping('add', id, { send_notification: 'true' }), 'created', ['NOTIFICATION_FAILED']);
+    const before = user();
+    const written = puts(here);
+    expectDone(await ping(action, id, { dry_run: 'true' }), 'unchanged');
+    expect(failing.sendWelcome).toHaveBeenCalledTimes(1);
+    expect(user()).toEqual(before);
+    expect(puts(here)).toBe(written);
+  });
+
+  test.each(ACTIONS)('%s tells whom it would link, and links nobody', async (action) => {
+    const { contact, ping, user, users } = await site({ accessKey });
+    await users.create(known());
+    const before = user();
+    const id = contact();
+    const answer = await ping(action, id, { dry_run: 'true', email: 'mary@example.com' });
+    expectDone(answer, 'updated');
+    expect(answer.json.changes).toContainEqual({ field: 'contactId', from: null, to: id });
+    expect(user()).toEqual(before);
+  });
+});
+
+describe('a password that is returned', () => {
+  test('is not shown to the field map, also where the run reads it', async () => {
+    const seen: string[] = [];
+    const transform = (value: unknown, contact: Contact): unknown => {
+      seen.push(...Object.keys(contact.fields), ...Object.keys(contact.raw ?? {}));
+      return value;
+    };
+    const here = await site({ fields: { plan: { from: 'f2', transform } }, returnPassword: { field: 'f1' } });
+    const { contact, ping, sandbox, users } = here;
+    const id = contact();
+    const fault = sandbox.fail({ method: 'PUT', with: 'forbidden' });
+    expectDone(await ping('add', id), 'created', ['PASSWORD_NOT_RETURNED']);
+    fault.remove();
+    expectDone(await ping('update', id), 'unchanged');
+    expect(await crmPasswordLogsIn(sandbox, users, id)).toBe(true);
+    expect(seen).toContain('f2');
+    expect(seen).not.toContain('f1');
+  });
+});
+
+test.each([
+  ['', 'has no email'],
+  ['mary', 'has an email that no mail could reach'],
+])('a contact whose email is %j is told of as one that %s', async (email, what) => {
+  const { contact, ping } = await site();
+  const answer = await ping('add', contact({ email }));
+  expectProblem(answer, 422, 'CONTACT_WITHOUT_EMAIL');
+  expect(answer.json.detail).toContain(what);
+});
+
+test('however add ends, it keeps nobody else’s second look waiting', async () => {
+  const { contact, ping, users } = await site({
+    linkByEmail: 'unprotected',
+    hooks: { beforeCreate: ({ user }) => (user.email === 'nobody@example.com' ? null : user) },
+  });
+  const released: boolean[] = [];
+  const { expect: announce } = ContactReader.prototype;
+  const announced = jest.spyOn(ContactReader.prototype, 'expect').mockImplementation(function (
+    this: ContactReader,
+  ) {
+    const ticket = announce.call(this);
+    const at = released.push(false) - 1;
+    const release = (): void => {
+      released[at] = true;
+      ticket.release();
+    };
+    return { ...ticket, release };
+  });
+  await users.create(known({ email: 'eve@example.com', username: 'eve' }));
+  await users.create(known({ email: 'boss@example.com', username: 'boss', role: 'administrator' }));
+  for (const [email, status] of Object.entries({
+    'mary@example.com': 200,
+    'eve@example.com': 200,
+    'nobody@example.com': 200,
+    'boss@example.com': 409,
+    '': 422,
+  })) {
+    expect(await ping('add', contact({ email }))).toMatchObject({ status });
+  }
+  announced.mockRestore();
+  expect(released.length).toBeGreaterThanOrEqual(5);
+  expect(released).not.toContain(false);
 });
 
 describe('several accounts in one app', () => {

@@ -110,27 +110,27 @@ async function settlePassword(run: Run, user: User, contact: Contact, field: str
     const underWay = returns.underWay(run.contactId);
     if (underWay !== undefined) return (await run.withinPatience(underWay.settled)) === true;
     const state = parseSyncState(current.syncState);
-    if (state.password === undefined || current.passwordHash === null) return true;
+    if (state.password === undefined) return true;
+    const claims = returns.standing(state.password.claims);
     const crossOff = (): Promise<User | undefined> =>
       returns.change(current, {}, { ...state, password: undefined });
 
-    // The person has chosen a password: no other one is forced on them, and the CRM has nothing to show any more.
-    if (fingerprint(current.passwordHash) !== state.hash) {
+    // The person has chosen a password, or the host has taken it away: no other one is forced on them, and the CRM has nothing to
+    // show any more.
+    if (current.passwordHash === null || fingerprint(current.passwordHash) !== state.hash) {
       if ((await crossOff()) !== undefined) return true;
     } else {
       if (seen === undefined || !Object.hasOwn(seen.fields, field))
         seen = await run.tryReadContact(run.contactId, [field]);
       const shown = seen === undefined ? undefined : shownIn(seen, field);
-      if (shown !== undefined) run.secrets.add(shown);
       if (await callHost('passwordHasher.verify()', () => returns.logsIn(current, shown))) {
         // It arrived, and whoever wrote it did not get to say so. Another write may still be under way: look again later.
         const isOver =
-          state.password.claims.length === 0 ||
-          Date.now() / 1000 - state.password.claimedAt > CLAIM_LIFETIME_SECONDS;
+          claims.length === 0 || Date.now() / 1000 - state.password.claimedAt > CLAIM_LIFETIME_SECONDS;
         if (!isOver || (await crossOff()) !== undefined) return true;
       } else {
         // A process that is there is at it.
-        if (await returns.isUnderWay(run.contactId, state.password.claims)) return false;
+        if (await returns.isUnderWay(run.contactId, claims)) return false;
         // The one that was generated is gone with the process that knew it, or is about to be: give a new one.
         const password = generatePassword();
         const hash = await callHost('passwordHasher.hash()', () =>
@@ -139,7 +139,8 @@ async function settlePassword(run: Run, user: User, contact: Contact, field: str
         run.secrets.add(password).add(hash);
         run.mayGoOn();
         const claim = returns.newClaim();
-        const next = withClaim({ ...state, hash: fingerprint(hash) }, claim);
+        const debt = { ...state.password, claims };
+        const next = withClaim({ ...state, hash: fingerprint(hash), password: debt }, claim);
         const changed = await returns.change(current, { passwordHash: hash }, next);
         if (changed !== undefined) {
           await run.step('takeover: new password stored');

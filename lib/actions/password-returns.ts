@@ -72,6 +72,14 @@ export class PasswordReturns {
     return this.#underWay.has(contactId) || (await this.presence.isThere(claims));
   }
 
+  /**
+   * The claims that still stand on the debt of a contact for which nothing is under way here: another process's. One of our own is
+   * left over where the storage stored a user, or took a claim away, and did not get to say so.
+   */
+  standing(claims: readonly string[]): string[] {
+    return this.presence.othersOf(claims);
+  }
+
   /** A new claim, by which others know whose it is. */
   newClaim(): string {
     return this.presence.newClaim();

@@ -4,9 +4,9 @@ import type { Configuration } from '../options';
 import type { Change, WarningCode } from '../result';
 import { mapContact, type MappedContact } from '../users/field-map';
 import { toPublicUser } from '../users/guard';
-import { comparisonKey, isUsableEmail } from '../users/normalize';
+import { comparisonKey, isUsableEmail, storable } from '../users/normalize';
 import type { User, UserChanges } from '../users/repository';
-import { fingerprint, parseSyncState } from '../users/sync-state';
+import { fingerprint, parseSyncState, THERE_BEFORE } from '../users/sync-state';
 import { callHost } from './run';
 
 /** How much of the contact an action takes over. */
@@ -64,6 +64,11 @@ export async function planUpdate(
       delete changes.role;
       password = undefined;
     }
+    if (changes.email !== undefined && parseSyncState(user.syncState).hash === THERE_BEFORE) {
+      // To an address of their own the site would send them a new password.
+      options.warn('USER_PROTECTED', LINKED_BY_EMAIL);
+      delete changes.email;
+    }
   }
   return { changes, password };
 }
@@ -107,7 +112,10 @@ export function withoutFields(contact: Contact, keys: readonly (string | undefin
 
 /** The tags of a contact as a user has them: names or ids, each once. A tag without a name is never dropped. */
 export function tagsOf(contact: Contact, as: 'name' | 'id'): string[] {
-  const label = ({ id, name }: Tag): string => (as === 'id' ? id : name === '' ? `#${id}` : name);
+  const label = ({ id, name }: Tag): string => {
+    const text = storable(as === 'id' ? id : name);
+    return text === '' ? `#${storable(id)}` : text;
+  };
   return [...new Set(contact.tags.map(label))];
 }
 
@@ -145,6 +153,9 @@ export function describeChanges({ changes, password }: Plan, user: Partial<User>
   if (tags !== undefined) list.push({ field: 'tags', from: user.tags ?? [], to: tags });
   return list;
 }
+
+const LINKED_BY_EMAIL =
+  'The account was there before this contact, and was found by its email; left alone: email. Its owner can change it on the site.';
 
 /** What was added to a list and what was taken out of it. */
 export function difference(

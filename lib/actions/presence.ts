@@ -36,6 +36,11 @@ export class Presence {
     return this.#name + randomBytes(NAME_BYTES).toString('base64url');
   }
 
+  /** Those of some claims that are another process's. */
+  othersOf(claims: readonly string[]): string[] {
+    return claims.filter((claim) => claim.slice(0, NAME_LENGTH) !== this.#name);
+  }
+
   /** Says that this process returns passwords, and goes on saying so as long as `isAtWork`. */
   enter(isAtWork: () => boolean): void {
     if (this.#exchange === undefined || this.#timer !== undefined) return;
@@ -55,7 +60,7 @@ export class Presence {
    * is believed too long costs a minute, one that is not believed costs calls to the CRM.
    */
   async isThere(claims: readonly string[]): Promise<boolean> {
-    const others = claims.map((claim) => claim.slice(0, NAME_LENGTH)).filter((name) => name !== this.#name);
+    const others = this.othersOf(claims).map((claim) => claim.slice(0, NAME_LENGTH));
     if (this.#exchange === undefined || others.length === 0) return false;
     try {
       const { text, now } = await this.#exchange.read();

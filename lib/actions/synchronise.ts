@@ -4,7 +4,7 @@ import { codeOf, WpFusionError, type DuplicateUserError } from '../errors';
 import type { Change } from '../result';
 import { toPublicUser } from '../users/guard';
 import type { User, UserChanges } from '../users/repository';
-import { fingerprint, formatSyncState, parseSyncState } from '../users/sync-state';
+import { fingerprint, formatSyncState, parseSyncState, THERE_BEFORE } from '../users/sync-state';
 import { describeChanges, difference, planUpdate, withoutFields, type Plan } from './plan';
 import { callHook, callHost, type Run } from './run';
 
@@ -115,9 +115,6 @@ export function duplicateField(error: unknown): DuplicateUserError['field'] | un
   return codeOf(error) === 'DUPLICATE_USER' ? (error as DuplicateUserError).field : undefined;
 }
 
-/** In the place of a fingerprint: the password is none that we wrote. Equal to no fingerprint. */
-const NOT_OURS = '-';
-
 const EMAIL_TAKEN = 'The contact’s email belongs to another user; everything else was updated.';
 
 /** The host's say, and the hash of a new password. `null`: the host wants no change. */
@@ -165,12 +162,14 @@ async function runBeforeHooks(
 
 function nextSyncState(user: User, changes: UserChanges, link: boolean): string {
   const state = parseSyncState(user.syncState);
+  if (link || state.hash === THERE_BEFORE) {
+    return formatSyncState({ ...state, hash: THERE_BEFORE, password: undefined });
+  }
   // A password out of the CRM takes the place of a generated one, and of the debt to return that.
   if (typeof changes.passwordHash === 'string') {
     return formatSyncState({ ...state, hash: fingerprint(changes.passwordHash), password: undefined });
   }
-  // An account that was there before keeps its password, whatever its new contact brings.
-  return formatSyncState(link ? { ...state, hash: NOT_OURS, password: undefined } : state);
+  return formatSyncState(state);
 }
 
 /** In a dry run nothing can be tried: whether the email is taken is looked up. */
