@@ -215,6 +215,7 @@ describe('inside the request', () => {
     await until(() => (sandbox.contact(id)?.f1 ?? '') !== '');
     await site.ping('add', `x ${ACCESS_KEY}`);
     await site.ping('add', id, { wpf_action: ACCESS_KEY });
+    await site.ping('add', id, { role: `a ${ACCESS_KEY}` });
     const text = inspect(await site.webhook.activity.list(), { depth: 20 });
     const secrets = [ACCESS_KEY, sandbox.contact(id)?.f1 ?? '', users.all()[0]?.passwordHash ?? ''];
     for (const secret of secrets) expect(text).not.toContain(secret);

@@ -67,6 +67,36 @@ describeInChromium('the demo in a browser', (openTab) => {
     expect(troubles).toEqual([]);
   });
 
+  test('a state that was asked for before a change does not undo it on the page', async () => {
+    const { page, troubles } = await openTab();
+    await page.goto(url);
+    await page.getByText('The queue is empty.').waitFor();
+    let isHeld: () => void = () => undefined;
+    const held = new Promise<void>((resolve) => (isHeld = resolve));
+    let release: () => void = () => undefined;
+    const released = new Promise<void>((resolve) => (release = resolve));
+    await page.route(
+      '**/demo/state',
+      async (route) => {
+        const response = await route.fetch();
+        isHeld();
+        await released;
+        await route.fulfill({ response });
+      },
+      { times: 1 },
+    );
+    await held;
+    await page.getByLabel('Its API is down').check();
+    // What comes after the old state is asked for by the change.
+    await page.route('**/demo/state', (route) => route.abort(), { times: 1 });
+    release();
+    await page.locator('#lost').waitFor();
+    expect(await page.getByLabel('Its API is down').isChecked()).toBe(true);
+    await page.locator('#lost').waitFor({ state: 'hidden' });
+    await page.getByLabel('Its API is down').uncheck();
+    expect(troubles).toEqual(['Failed to load resource: net::ERR_FAILED']);
+  });
+
   test('while Ontraport is down its webhooks wait in the queue, and are worked off when it is back', async () => {
     const { page, troubles } = await openTab();
     await page.goto(url);

@@ -383,15 +383,22 @@ describe('the quick start of the README', () => {
       if (!server.listening) await once(server, 'listening');
       const base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 
-      // The URLs are those of the README's table.
-      const urls = [...read('README.md').matchAll(/`https:\/\/YOUR-SITE(\/\?wpf_action=[^`]+)`/g)].map(
-        ([, url = '']) => base + url.replace('KEY', environment.env.WPF_ACCESS_KEY),
-      );
+      // The URLs are those of the README's table, the key is where it says, and once where else it may be.
+      const key = environment.env.WPF_ACCESS_KEY;
+      const written = [...read('README.md').matchAll(/`https:\/\/YOUR-SITE(\/\?wpf_action=[^`]+)`/g)];
+      const urls = written.map(([, url = '']) => base + url);
       expect(urls).toHaveLength(5);
+      expect(read('README.md')).toContain('the header `X-Access-Key: KEY`');
+      expect(
+        await sandbox.send({ url: `${urls[4]}&access_key=${key}`, contactId: id, parameters: {} }),
+      ).toMatchObject({
+        status: 200,
+      });
       const outcomes = [];
       for (const url of urls) {
         const { status, json } = await sandbox.send({
           url,
+          headers: { 'X-Access-Key': key },
           contactId: id,
           ...(url.includes('test') ? { parameters: {} } : {}),
         });
@@ -430,7 +437,11 @@ describe('the quick start of the README', () => {
 
       // A member of before, who has no role yet, is linked, and keeps the password.
       const johnId = sandbox.addContact({ firstname: 'John', email: 'john@example.com' });
-      const { json } = await sandbox.send({ url: `${urls[0]!}&async=false`, contactId: johnId });
+      const { json } = await sandbox.send({
+        url: `${urls[0]!}&async=false`,
+        headers: { 'X-Access-Key': key },
+        contactId: johnId,
+      });
       expect(json).toMatchObject({ outcome: 'updated', userId: '1' });
       expect(await knex('members').where({ id: 1 }).first()).toMatchObject({
         ...{ contact_id: johnId, first_name: 'John', password: 'of before' },

@@ -8,19 +8,25 @@ const shown = { contact: new Map(), user: new Map(), webhook: new Map() };
 let isFirst = true;
 let timer;
 let asking;
+/** Changes that are on their way, and how many there have been: a state that was asked for before one would undo it on the page. */
+let changing = 0;
+let changes = 0;
 
 // Asking
 
 /** Asks for the state and shows it. What is called meanwhile waits for an answer of its own: the one under way may be old. */
 async function refresh() {
   clearTimeout(timer);
-  const before = asking;
+  const last = asking;
   const mine = (async () => {
-    await before;
+    await last;
     try {
+      const before = changing === 0 ? changes : undefined;
       const response = await fetch('/demo/state');
       if (!response.ok) throw new Error(`The server answered ${response.status}.`);
-      show(await response.json());
+      const state = await response.json();
+      // Else the change asks again when it is made.
+      if (before === changes) show(state);
       byId('lost').hidden = true;
     } catch {
       byId('lost').hidden = false;
@@ -39,6 +45,8 @@ document.addEventListener('visibilitychange', () => {
 
 /** Sends JSON; gives whether it worked. */
 async function send(method, path, body) {
+  changing += 1;
+  changes += 1;
   try {
     const headers = { 'Content-Type': 'application/json' };
     const response = await fetch(path, { method, headers, body: JSON.stringify(body) });
@@ -46,6 +54,7 @@ async function send(method, path, body) {
   } catch {
     return false;
   } finally {
+    changing -= 1;
     await refresh();
   }
 }
