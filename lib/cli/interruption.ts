@@ -3,7 +3,7 @@ import { constants } from 'node:os';
 
 const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 
-/** Hears of Ctrl-C, and of SIGTERM, as long as it is not over. */
+/** Hears of Ctrl-C, and of SIGTERM, until the process ends: also while it closes what it has opened. */
 export class Interruption {
   readonly #aborting = new AbortController();
   readonly #onFirst: () => void;
@@ -22,10 +22,6 @@ export class Interruption {
   /** What the process ends with where there was one: 130 after Ctrl-C, 143 after SIGTERM, as shells say it. */
   get exitCode(): number | undefined {
     return this.#exitCode;
-  }
-
-  end(): void {
-    for (const name of SIGNALS) process.off(name, this.#hear);
   }
 
   readonly #hear = (name: NodeJS.Signals): void => {

@@ -49,7 +49,6 @@ export const sandbox: Command = {
       await interrupted;
       return interruption.exitCode ?? EXIT.done;
     } finally {
-      interruption.end();
       await account.close();
     }
   },

@@ -99,25 +99,21 @@ async function walk(
   const interruption = new Interruption(() =>
     terminal.tell('Stopping; what is under way is finished. Ctrl-C again ends it at once.'),
   );
-  try {
-    return await withSite(call, { worker: !call.has('no-worker') }, async (site) => {
-      const progress = await watched(start(site, interruption.signal), call);
-      if (call.has('json')) terminal.printJson(progress);
-      else for (const line of summaryOf(progress)) terminal.print(line);
-      if (progress.waiting > 0) {
-        terminal.tell(
-          'What is waiting is stored in the queue, and done as soon as a process of the site works it off.',
-        );
-      }
-      if (!progress.finished) {
-        tellHowToGoOn(call, site, progress, continuedBy);
-        return interruption.exitCode ?? EXIT.attention;
-      }
-      return progress.failed > 0 ? EXIT.attention : EXIT.done;
-    });
-  } finally {
-    interruption.end();
-  }
+  return withSite(call, { worker: !call.has('no-worker') }, async (site) => {
+    const progress = await watched(start(site, interruption.signal), call);
+    if (call.has('json')) terminal.printJson(progress);
+    else for (const line of summaryOf(progress)) terminal.print(line);
+    if (progress.waiting > 0) {
+      terminal.tell(
+        'What is waiting is stored in the queue, and done as soon as a process of the site works it off.',
+      );
+    }
+    if (!progress.finished) {
+      tellHowToGoOn(call, site, progress, continuedBy);
+      return interruption.exitCode ?? EXIT.attention;
+    }
+    return progress.failed > 0 ? EXIT.attention : EXIT.done;
+  });
 }
 
 async function watched(started: Walk, { terminal }: Call): Promise<WalkProgress> {
