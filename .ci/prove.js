@@ -28,6 +28,9 @@ const results = [
     'for round in 1 2 3; do npx jest __tests__/knex/contract.test.ts || exit 1; done',
   ),
   run('every race, five times', 'for round in 1 2 3 4 5; do npx jest __tests__/actions || exit 1; done'),
+  run('the activity log with a million records', 'npx jest __tests__/knex/activity-size.test.ts', {
+    DELIVERY_SIZE: 'whole',
+  }),
   run(
     'the threat model: without its defence each test fails',
     'npx jest __tests__/security/threats.test.ts',

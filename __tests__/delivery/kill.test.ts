@@ -2,9 +2,9 @@
 // or overtaken.
 import { killTest, tableOf } from './kill-test';
 import { say, SEED, SIZE, TIMEOUT_MS } from './size';
-import { availableStores } from './stores';
+import { storesOfEveryChange } from './stores';
 
-test.each(availableStores())(
+test.each(storesOfEveryChange())(
   '%s: every accepted webhook has its effect once, wherever the site dies',
   async (database) => {
     const size = database === 'Redis' ? SIZE.killOnRedis : SIZE.kill;

@@ -3,7 +3,7 @@
 import { untilAsked } from './common';
 import type { PlannedWebhook } from './plan';
 import { TIMEOUT_MS } from './size';
-import { availableStores } from './stores';
+import { storesOfEveryChange } from './stores';
 import { Trial } from './trial';
 
 const READS = { method: 'GET', path: '/Contacts' };
@@ -27,7 +27,7 @@ async function send(...webhooks: PlannedWebhook[]): Promise<void> {
   await untilAsked(async () => trial.senders.isIdle);
 }
 
-describe.each(availableStores())('%s', (database) => {
+describe.each(storesOfEveryChange())('%s', (database) => {
   test(
     'what comes while its contact is being worked on is done afterwards',
     async () => {

@@ -4,6 +4,7 @@ import { isTransient } from '../../lib/knex/dialect';
 import { isRedisServerThere } from '../bullmq/redis-server';
 import { availableDatabases, type DatabaseName, type TestDatabase } from '../knex/databases';
 import type { KeptJob } from './judge';
+import { isWhole } from './size';
 
 /** `Redis`: the queue is there, the users are in PostgreSQL, or in SQLite where that is not. */
 export type StoreName = DatabaseName | 'Redis';
@@ -14,6 +15,11 @@ export function availableStores(...wanted: StoreName[]): StoreName[] {
   return asked.filter((name) =>
     name === 'Redis' ? isRedisServerThere() : availableDatabases(name).length > 0,
   );
+}
+
+/** The stores that every change is tried on: how MariaDB goes about the same statements is for `DELIVERY_SIZE=whole`. */
+export function storesOfEveryChange(): StoreName[] {
+  return isWhole ? availableStores() : availableStores('SQLite', 'PostgreSQL', 'Redis');
 }
 
 /** Where the users are when the queue is in a store. */
