@@ -1,6 +1,8 @@
 // A Redis that refuses, is not there, or goes away: each call is told within moments, and the queue comes back by itself.
 import { Redis } from 'ioredis';
 import { BullMqWebhookQueue } from '../../lib/bullmq';
+import { loadBullMq } from '../../lib/bullmq/bullmq';
+import { Connection } from '../../lib/bullmq/connection';
 import { FaultProxy } from '../faults/fault-proxy';
 import { ADD, afterwards, closeScenes, NAME } from './scene';
 import { EVERY_SECOND, isRedisServerThere, RedisServer } from './redis-server';
@@ -118,11 +120,42 @@ async function untilStored(queue: BullMqWebhookQueue): Promise<void> {
     await untilStored(queue);
   });
 
+  test('that answers while the process is too busy to listen, or to ask, is not silent', async () => {
+    const server = await startServer();
+    const queue = queueOn(server.address);
+    await put(queue);
+    const stored = Promise.all(Array.from({ length: 100 }, () => put(queue)));
+    // Longer than a webhook may take to be stored.
+    const busyUntil = performance.now() + 1000;
+    while (performance.now() < busyUntil);
+    expect(new Set(await stored).size).toBe(100);
+  });
+
   test('that does not answer any more does not keep the queue from closing', async () => {
     const server = await startServer();
     const queue = queueOn(server.address);
     await put(queue);
     await server.stop();
     await queue.close();
+  });
+});
+
+describe('a call that comes to nothing', () => {
+  const never = new Promise<never>(() => undefined);
+  const connection = (): Connection =>
+    new Connection(loadBullMq(), {
+      ...{ connection: { host: '127.0.0.1' }, prefix: 'wpf' },
+      ...{ lockDuration: 1000, stalledInterval: 100 },
+    });
+
+  test('has twice its time where Redis is heard', async () => {
+    const heard = connection();
+    const hearing = setInterval(() => heard.heard(), 5);
+    await expect(heard.answered(never, 100, 'at all')).rejects.toThrow('no answer within 200 ms');
+    clearInterval(hearing);
+  });
+
+  test('has its time where nothing is heard', async () => {
+    await expect(connection().answered(never, 100, 'in silence')).rejects.toThrow('no answer within 100 ms');
   });
 });

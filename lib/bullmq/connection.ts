@@ -1,6 +1,7 @@
 // The way to Redis: one connection for all queues of a site, which tells within moments that Redis is not to be had, and comes
 // back by itself.
 import { createHash } from 'node:crypto';
+import { performance } from 'node:perf_hooks';
 import { setImmediate as turnOfOthers } from 'node:timers/promises';
 import type { ConnectionOptions, IRedisClient, QueueBaseOptions, RedisQueueBackend } from 'bullmq';
 import type { BullMq } from './bullmq';
@@ -13,6 +14,9 @@ const READY_MS = 400;
 const STUCK_MS = 1000;
 /** How long ending a connection may take. */
 const CLOSE_MS = 5000;
+/** The part of the time that a process works in which what it has not heard says nothing about Redis. */
+const BUSY = 0.9;
+const STILL_NOTHING = Symbol('still nothing');
 /** The longest that is waited between two attempts to connect. */
 const RECONNECT_MS = 500;
 
@@ -93,7 +97,8 @@ export class Connection {
   }
 
   /**
-   * What some work comes to. Throws when it takes longer: `at all`, or without anything being heard from Redis in all that time.
+   * What some work comes to. Throws when nothing is heard from Redis for so long, once more as long where this process was busy;
+   * `at all`: also when it takes twice as long.
    */
   async answered<Value>(
     work: Promise<Value>,
@@ -102,19 +107,24 @@ export class Connection {
   ): Promise<Value> {
     const backend = this.#backend;
     const { promise: gone } = this.#gone;
-    for (;;) {
+    for (let round = 1; ; round += 1) {
       const since = performance.now();
+      const loop = performance.eventLoopUtilization();
       const state = { isOver: false };
       const over = Promise.race([work, gone]).finally(() => (state.isOver = true));
+      const waited = kind === 'at all' ? milliseconds * round : milliseconds;
       try {
-        return await within(over, milliseconds, () => `Redis gave no answer within ${milliseconds} ms.`);
+        return await within(over, milliseconds, () => `Redis gave no answer within ${waited} ms.`);
       } catch (error) {
         if (state.isOver) throw error;
-        // Was it us who were too busy to listen?
-        await turnOfOthers();
+        // Was it us who were too busy to listen, or even to ask?
+        const late = await Promise.race([over, turnOfOthers(STILL_NOTHING)]);
+        if (late !== STILL_NOTHING) return late;
         const wasHeard = this.#heardAt > since;
+        const { utilization } = performance.eventLoopUtilization(loop);
+        if (!wasHeard && round === 1 && utilization > BUSY) continue;
         if (!wasHeard) this.#giveUp(backend);
-        if (!wasHeard || kind === 'at all') throw error;
+        if (!wasHeard || (kind === 'at all' && round > 1)) throw error;
       }
     }
   }

@@ -27,7 +27,7 @@ import type { ScriptName } from './scripts';
 import type { BullStep } from './steps';
 import { deadLetterOf, WakeUps, type DeadLetter, type WakeUp, type WakeUpData } from './wake-ups';
 
-/** How long Redis may take to store a webhook. Whoever waits for the answer has a second. */
+/** How long Redis may say nothing to a webhook that is to be stored, and half of what storing it may take. Its sender waits. */
 const PUT_MS = 750;
 /** How long Redis may say nothing at all to anything else. */
 const SILENCE_MS = 5000;
