@@ -1,4 +1,6 @@
 // A Redis that refuses, is not there, or goes away: each call is told within moments, and the queue comes back by itself.
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { Redis } from 'ioredis';
 import { BullMqWebhookQueue } from '../../lib/bullmq';
 import { loadBullMq } from '../../lib/bullmq/bullmq';
@@ -140,7 +142,7 @@ async function untilStored(queue: BullMqWebhookQueue): Promise<void> {
   });
 });
 
-describe('a call that comes to nothing', () => {
+describe('a call', () => {
   const never = new Promise<never>(() => undefined);
   const connection = (): Connection =>
     new Connection(loadBullMq(), {
@@ -157,5 +159,21 @@ describe('a call that comes to nothing', () => {
 
   test('has its time where nothing is heard', async () => {
     await expect(connection().answered(never, 100, 'in silence')).rejects.toThrow('no answer within 100 ms');
+  });
+
+  test('leaves nothing of an answer behind on a connection that lives on', async () => {
+    setFlagsFromString('--expose-gc');
+    const collect = runInNewContext('gc') as () => void;
+    const living = connection();
+    const answer = async (): Promise<WeakRef<object>> => {
+      const value = { of: 'Redis' };
+      await living.answered(Promise.resolve(value), 60_000, 'in silence');
+      return new WeakRef(value);
+    };
+    const value = await answer();
+    // A weak reference lives until the turn of the event loop in which it was made is over.
+    await new Promise(setImmediate);
+    collect();
+    expect(value.deref()).toBeUndefined();
   });
 });

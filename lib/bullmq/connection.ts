@@ -50,8 +50,8 @@ export class Connection {
   #begun: Promise<IRedisClient> | undefined;
   #client: IRedisClient | undefined;
   #back: Promise<void> | undefined;
-  /** Rejects when the connection is given up: the client may keep what is under way on it for ever. */
-  #gone = endOfConnection();
+  /** What fails when the connection is given up: the client may keep what is under way on it for ever. */
+  readonly #underWay = new Set<(error: Error) => void>();
   #heardAt = -Infinity;
   /** Since when there has been no connection that could be used, as far as anybody has noticed. */
   #unreadySince: number | undefined;
@@ -105,13 +105,28 @@ export class Connection {
     milliseconds: number,
     kind: 'at all' | 'in silence',
   ): Promise<Value> {
+    let fail: (error: Error) => void = () => undefined;
+    // One for each call: a promise that lives as long as the connection would keep everything that ever waited for it.
+    const gone = new Promise<never>((_resolve, reject) => (fail = reject));
+    this.#underWay.add(fail);
+    try {
+      return await this.#heardInTime(Promise.race([work, gone]), milliseconds, kind);
+    } finally {
+      this.#underWay.delete(fail);
+    }
+  }
+
+  async #heardInTime<Value>(
+    work: Promise<Value>,
+    milliseconds: number,
+    kind: 'at all' | 'in silence',
+  ): Promise<Value> {
     const backend = this.#backend;
-    const { promise: gone } = this.#gone;
+    const state = { isOver: false };
+    const over = work.finally(() => (state.isOver = true));
     for (let round = 1; ; round += 1) {
       const since = performance.now();
       const loop = performance.eventLoopUtilization();
-      const state = { isOver: false };
-      const over = Promise.race([work, gone]).finally(() => (state.isOver = true));
       const waited = kind === 'at all' ? milliseconds * round : milliseconds;
       try {
         return await within(over, milliseconds, () => `Redis gave no answer within ${waited} ms.`);
@@ -147,7 +162,6 @@ export class Connection {
     const { createRedisBackend } = this.#bullMq;
     const { connection, ...settings } = this.#settings;
     this.#unreadySince = performance.now();
-    this.#gone = endOfConnection();
     const options: QueueBaseOptions & Record<string, unknown> = {
       ...settings,
       connection: (this.#isHosts() ? connection : { ...OWN_CONNECTION, ...connection }) as ConnectionOptions,
@@ -177,7 +191,9 @@ export class Connection {
     this.#begun = undefined;
     this.#client = undefined;
     this.#back = undefined;
-    this.#gone.reject(new Error('The connection to Redis was given up: it had fallen silent.'));
+    for (const fail of this.#underWay) {
+      fail(new Error('The connection to Redis was given up: it had fallen silent.'));
+    }
     backend.close(true).catch(() => undefined);
   }
 
@@ -199,13 +215,6 @@ export class Connection {
 }
 
 /** A promise that is rejected once, or never. */
-function endOfConnection(): { readonly promise: Promise<never>; readonly reject: (error: Error) => void } {
-  let reject: (error: Error) => void = () => undefined;
-  const promise = new Promise<never>((_resolve, rejected) => (reject = rejected));
-  promise.catch(() => undefined);
-  return { promise, reject };
-}
-
 /** Options of a connection that we make, where the host has none of its own. */
 const OWN_CONNECTION = {
   maxRetriesPerRequest: null,
