@@ -58,8 +58,8 @@ interface Place {
  * (bull-board), BullMQ's pausing and its telemetry work on the queue `wp-fusion-webhook.<name>`, and nothing that is
  * done there loses a webhook. [docs/scaling.md](../../docs/scaling.md) tells how it is laid out, and what each setting of Redis means for what is stored.
  *
- * - `put` resolves once Redis has said so. It throws within a second where Redis is not to be had; the connection comes back by
- *   itself.
+ * - `put` resolves once Redis has said so. It throws within a second where Redis is not to be had, within two where it is slow or
+ *   this process is busy; the connection comes back by itself.
  * - All processes go by the clock of Redis, except for when BullMQ brings a wake-up that has to wait: for that the clocks of the
  *   machines should agree within a second or so.
  * - `take` gives up to 500 contacts, whatever the limit.
